@@ -1,0 +1,54 @@
+# `make nightly` runs the main job end to end, `make test` the tests; both set everything up first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCE ?= kafka
+AS_OF ?=
+AS_OF_FLAG := $(if $(AS_OF),--as-of $(AS_OF),)
+EXTRAS := --extra flows --extra site --extra onramp --extra broker
+
+.PHONY: setup setup-test nightly test lint perf faults clean lock
+
+$(VENV)/uv.stamp: requirements/bootstrap.lock
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/uv.stamp requirements.lock pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/test.lock
+	@touch $@
+
+setup: $(VENV)/run.stamp
+setup-test: $(VENV)/test.stamp
+
+nightly: setup
+	$(BIN)/digital-cluster-flow nightly --demo --source $(SOURCE) $(AS_OF_FLAG)
+
+test: setup-test
+	$(BIN)/pytest -m "not perf and not faults"
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+perf: setup-test
+	$(BIN)/pytest -m perf -s tests/perf
+
+faults: setup-test
+	$(BIN)/pytest -m faults tests/faults
+
+clean:
+	rm -rf build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+lock: $(VENV)/uv.stamp
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 -c requirements.lock requirements/test.in -o requirements/test.lock

@@ -1,0 +1,62 @@
+"""What publishers and importers have sent, kept in the store: what makes them idempotent.
+
+Belongs here: the record of a sent unit. Does not belong here: sending.
+"""
+
+import hashlib
+from typing import Protocol
+
+from obstore.store import ObjectStore
+
+from pipelines.connectors.objects import get_json, put_json
+
+_FOLDER = "_sent"
+
+
+class SentLog(Protocol):
+    """The record of what was sent where."""
+
+    def contains(self, target: str, topic: str, digest: str) -> bool:
+        """Say whether a unit (a file, a day of a topic) was sent to a target already."""
+
+    def record(self, target: str, topic: str, digest: str, count: int, description: str) -> None:
+        """Record a unit whose every message was acknowledged."""
+
+
+class StoredSentLog:
+    """The record of sent units as small objects of a cluster's store.
+
+    Args:
+        objects: the cluster's store.
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def contains(self, target: str, topic: str, digest: str) -> bool:
+        """Say whether a unit was sent to a target (a broker's cluster id, an archive's location)."""
+        return get_json(self._objects, _path(target, topic, digest)) is not None
+
+    def record(self, target: str, topic: str, digest: str, count: int, description: str) -> None:
+        """Record a sent unit.
+
+        Args:
+            target: where it went.
+            topic: its topic.
+            digest: sha256 of what was sent.
+            count: number of messages.
+            description: what it was, for a person: a file's name, a day.
+        """
+        content = {
+            "target": target,
+            "topic": topic,
+            "digest": digest,
+            "count": count,
+            "description": description,
+        }
+        put_json(self._objects, _path(target, topic, digest), content)
+
+
+def _path(target: str, topic: str, digest: str) -> str:
+    place = hashlib.sha256(target.encode()).hexdigest()[:16]
+    return f"{_FOLDER}/{place}/{topic}/{digest}.json"

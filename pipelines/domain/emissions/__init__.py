@@ -1,0 +1,1 @@
+"""Activity data to tonnes: factor selection and arithmetic, without files."""

@@ -1,0 +1,1 @@
+"""Factor tables and the KPI catalogue as data, and their one typed reader."""

@@ -1,0 +1,1 @@
+"""Avro contracts, Arrow schemas of tables, decoding of messages, the dead letter."""

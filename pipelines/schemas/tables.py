@@ -1,0 +1,270 @@
+"""Every table of a cluster's store: columns with doc and unit, key, partitioning.
+
+Belongs here: the one declaration of each column. Does not belong here: reading and writing
+(pipelines.connectors.store).
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipelines.schemas.contracts import arrow_fields, contract
+from pipelines.schemas.streams import STREAMS, Stream
+
+UTC_US = pa.timestamp("us", "UTC")
+
+
+def column(name: str, kind: pa.DataType, doc: str, unit: str = "none", *, nullable: bool = True) -> pa.Field:
+    """Declare a column: what it means, its unit, whether null can occur."""
+    return pa.field(name, kind, nullable=nullable, metadata={"doc": doc, "unit": unit})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table.
+
+    Args:
+        name: its folder in the cluster's store.
+        schema: Arrow schema; a field's metadata holds doc and unit.
+        key: the columns that identify a row and sort its canonical export.
+        partition_by: Delta partition columns.
+    """
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+
+
+DAY = column("day", pa.date32(), "Local date of the event in the factory's zone.", "date")
+BUCKET = column("bucket", pa.int32(), "Stable hash of the factory modulo the store's buckets.")
+FACTORY = column("factory", pa.string(), "Id of the factory.")
+TOPIC = column("topic", pa.string(), "Kafka topic.")
+INCARNATION = column("incarnation", pa.string(), "The broker's id of the topic.")
+PARTITION = column("partition", pa.int32(), "Kafka partition.")
+OFFSET = column("offset", pa.int64(), "Kafka offset of the message.")
+INDEX = column("index", pa.int32(), "Position of the row within its message; 0 if a message is one row.")
+SCHEMA_ID = column("schema_id", pa.int32(), "Id of the writer's schema in the registry.")
+RECORD_TIMESTAMP = column(
+    "record_timestamp", UTC_US, "Kafka's timestamp of the record: when it was sent.", "us"
+)
+PROVENANCE = (TOPIC, INCARNATION, PARTITION, OFFSET, INDEX, SCHEMA_ID, RECORD_TIMESTAMP)
+ROW_IDENTITY = ("topic", "incarnation", "partition", "offset", "index")
+KNOWN_AT = column("known_at", UTC_US, "Nominal time of the night that wrote the row.", "us")
+
+
+def row_fields(stream: Stream, record: dict[str, object]) -> list[pa.Field]:
+    """Return a stream's columns as rows carry them: the items of its array field unfolded."""
+    fields: list[pa.Field] = []
+    for field in arrow_fields(record):
+        if field.name == stream.rows:
+            fields.extend(field.type.value_type)
+        else:
+            fields.append(field)
+    return fields
+
+
+def raw_table(stream: Stream, record: dict[str, object] | None = None) -> Table:
+    """Declare a stream's raw table from its contract (or from a wider version of it)."""
+    fields = row_fields(stream, contract(stream.contract) if record is None else record)
+    return Table(
+        stream.table, pa.schema([DAY, BUCKET, *fields, *PROVENANCE]), ROW_IDENTITY, ("day", "bucket")
+    )
+
+
+_FACT_STATE = (
+    column(
+        "status", pa.string(), "provisional: its day may still change by itself; final: only by restatement."
+    ),
+    column("version", pa.int32(), "Version of the factory's day: 1, and one more with each restatement."),
+    column("profile_version", pa.string(), "Digest of the profile that was used."),
+    KNOWN_AT,
+)
+_COVERAGE = column("coverage", pa.float64(), "Share of its time that was measured.", "1")
+_QUALITY = column(
+    "quality", pa.string(), "Worst of its parts: measured, interpolated, estimated, suspect; null: nothing."
+)
+
+FACTS_ENERGY = Table(
+    "facts_energy",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("meter", pa.string(), "Id of the meter."),
+        column("carrier", pa.string(), "Energy carrier or medium."),
+        column("allocation", pa.string(), "hour: an hour of the factory's day; unallocated: a gap too long to spread."),
+        column("start", UTC_US, "Start of the hour or gap.", "us"),
+        column("end", UTC_US, "End of the hour or gap (exclusive).", "us"),
+        column("quantity", pa.float64(), "Amount in [start, end); null: not known.", "column unit"),
+        column("unit", pa.string(), "Unit of quantity: the carrier's canonical unit (electricity: kWh)."),
+        _COVERAGE, _QUALITY, *_FACT_STATE,
+    ]),
+    ("factory", "meter", "carrier", "allocation", "start"),
+    ("day", "bucket"),
+)  # fmt: skip
+
+FACTS_MACHINE = Table(
+    "facts_machine",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("machine", pa.string(), "Id of the machine."),
+        column("product", pa.string(), "Id of the product of the quantities; * for the machine's times."),
+        column("start", UTC_US, "Start of the hour.", "us"),
+        column("end", UTC_US, "End of the hour (exclusive).", "us"),
+        *(
+            column(name, pa.float64(), doc, "s")
+            for name, doc in (
+                ("pbt_s", "Planned busy time (from the shift calendar); null on product rows."),
+                ("apt_s", "Actual production time; null on product rows."),
+                ("asut_s", "Actual set-up time; null on product rows."),
+                ("adet_s", "Delay time; null on product rows."),
+                ("adot_s", "Down time; null on product rows."),
+                ("pmt_s", "Preventive maintenance time; null on product rows."),
+                ("cmt_s", "Corrective maintenance time; null on product rows."),
+                ("off_s", "Time known to be not planned; null on product rows."),
+                ("unknown_s", "Planned time with no event; null on product rows."),
+            )
+        ),
+        column("failures", pa.int64(), "Entries into down, stopped or repair; null on product rows.", "1"),
+        *(
+            column(name, pa.float64(), doc, "product units")
+            for name, doc in (
+                ("pq", "Produced quantity; null on time rows, or where not counted."),
+                ("gq", "Good quantity; null on time rows, or where not counted."),
+                ("sq", "Scrap quantity; null on time rows, or where not counted."),
+                ("rq", "Rework quantity; null where not counted."),
+                ("ip", "Inspected parts; null where not counted."),
+                ("gp", "Good parts first time; null where not counted."),
+            )
+        ),
+        column("pru_s", pa.float64(), "Planned run time per unit of the profile; null: not given.", "s per unit"),
+        _COVERAGE, _QUALITY, *_FACT_STATE,
+    ]),
+    ("factory", "machine", "product", "start"),
+    ("day", "bucket"),
+)  # fmt: skip
+
+FACTS_HISTORY = Table(
+    "facts_history",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("version", pa.int32(), "The version that the factory's day got."),
+        column("cause", pa.string(), "late_data, meter_correction, profile_change, method_change."),
+        column("table", pa.string(), "The fact table whose row changed."),
+        column("key", pa.string(), "The row's key as canonical JSON."),
+        column("old_row", pa.string(), "The row before, as canonical JSON; null: there was none."),
+        column("new_row", pa.string(), "The row after, as canonical JSON; null: it is gone."),
+        KNOWN_AT,
+    ]),
+    ("factory", "day", "version", "table", "key"),
+    ("day", "bucket"),
+)  # fmt: skip
+
+DEAD_LETTERS = Table(
+    "dead_letters",
+    pa.schema([
+        TOPIC, INCARNATION, PARTITION, OFFSET, RECORD_TIMESTAMP,
+        column("stage", pa.string(), "Where it failed: decode or check."),
+        column("reason", pa.string(), "Reason code."),
+        column("detail", pa.string(), "What exactly was wrong, with the field; never a value of a member."),
+        column("schema_id", pa.int32(), "Id that the message names; null: it names none."),
+        column("rows", pa.list_(pa.int32()), "Rows of the message that failed; null: the whole message."),
+        column("key", pa.binary(), "The record's key."),
+        column("value", pa.binary(), "The record's original bytes."),
+        KNOWN_AT,
+    ]),
+    ("topic", "incarnation", "partition", "offset", "reason"),
+)  # fmt: skip
+
+GAPS = Table(
+    "gaps",
+    pa.schema([
+        TOPIC, INCARNATION, PARTITION,
+        column("first_offset", pa.int64(), "First offset that could not be read."),
+        column("end_offset", pa.int64(), "First offset after the gap; null: unknown (topic recreated)."),
+        column("reason", pa.string(), "offsets_deleted or topic_recreated."),
+        column("previous_incarnation", pa.string(), "The topic's id before it was recreated; else null."),
+        KNOWN_AT,
+    ]),
+    ("topic", "incarnation", "partition", "first_offset", "reason"),
+)  # fmt: skip
+
+EMISSIONS = Table(
+    "emissions",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("carrier", pa.string(), "Energy carrier."),
+        column("scope", pa.int32(), "GHG Protocol scope."),
+        column("method", pa.string(), "location (market follows with the carbon ledger)."),
+        column("start", UTC_US, "Start of the hour or gap.", "us"),
+        column("end", UTC_US, "End of the hour or gap (exclusive).", "us"),
+        column("energy_kwh", pa.float64(), "Electricity drawn from the grid; null: not metered.", "kWh"),
+        column("factor_id", pa.string(), "Row of the factor table; null: none."),
+        column("factor_kg_per_kwh", pa.float64(), "Its value.", "kg CO2e/kWh"),
+        column("factor_match", pa.string(), "exact, fallback (carried forward) or none."),
+        column("gwp_set", pa.string(), "GWP set of the factor."),
+        column("co2e_kg", pa.float64(), "Emissions; null: energy or factor not known.", "kg CO2e"),
+        column("provisional", pa.bool_(), "Whether the factor is carried forward or the day is not final."),
+        column("reason", pa.string(), "Why co2e_kg is null or the factor a fallback; else null."),
+        _COVERAGE, _QUALITY, KNOWN_AT,
+    ]),
+    ("factory", "carrier", "scope", "method", "start"),
+    ("day", "bucket"),
+)  # fmt: skip
+
+KPIS = Table(
+    "kpis",
+    pa.schema([
+        column("day", pa.date32(), "The period's day.", "date"),
+        column("level", pa.string(), "factory or member."),
+        column("subject", pa.string(), "Id of the factory or member."),
+        column("kpi", pa.string(), "Id of the KPI or element."),
+        column("definition_version", pa.string(), "Version of the definition."),
+        column("numerator", pa.float64(), "Sum of the numerator's element; null: not known.", "numerator unit"),
+        column("denominator", pa.float64(), "Sum of the denominator's element; null: not known.", "denominator unit"),
+        column("value", pa.float64(), "numerator / denominator, or the total itself; null: see reason.", "column unit"),
+        column("unit", pa.string(), "Unit of value."),
+        column("reason", pa.string(), "Why value is null: machine-readable; else null."),
+        _COVERAGE,
+        column("product_class", pa.string(), "What it may be compared with; null: not of one class."),
+        column("status", pa.string(), "provisional or final."),
+        KNOWN_AT,
+    ]),
+    ("day", "level", "subject", "kpi", "definition_version"),
+    ("day",),
+)  # fmt: skip
+
+RELEASES = Table(
+    "releases",
+    pa.schema([
+        column("sequence", pa.int64(), "Place in the ledger, from 1, without gaps."),
+        column("figure_id", pa.string(), "<cluster>/<breakdown>/<group>/<period>/<period_start>/<kpi>@<version>."),
+        column("revision", pa.int32(), "1, and one more with each change of what is published of the figure."),
+        column("cluster", pa.string(), "Id of the cluster."),
+        column("breakdown", pa.string(), "cluster (everybody) or process."),
+        column("group", pa.string(), "Group of the breakdown; * for everybody."),
+        column("period", pa.string(), "day, month or rolling12."),
+        column("period_start", pa.date32(), "First local date of the period.", "date"),
+        column("period_end", pa.date32(), "First local date after it.", "date"),
+        column("kpi", pa.string(), "Id of the KPI or element."),
+        column("definition_version", pa.string(), "Version of the definition."),
+        column("statistic", pa.string(), "total, count, ratio_of_sums, order_statistic, position or trend."),
+        column("status", pa.string(), "published, withheld, not_estimable or insufficient_coverage."),
+        column("value", pa.float64(), "What was published; null unless status is published.", "column unit"),
+        column("unit", pa.string(), "Unit of value."),
+        column("grid_step", pa.float64(), "Step of the public grid that value is rounded to; null: not rounded.", "column unit"),
+        column("contributors", pa.string(), "fewer than 10 or 10+."),
+        column("coverage", pa.float64(), "Share of the contributors' time that was measured, to whole per cents.", "1"),
+        column("provisional", pa.bool_(), "Whether the period is not final or a factor is carried forward."),
+        KNOWN_AT,
+        column("previous_sha256", pa.string(), "sha256 of the entry before; of the first: empty."),
+        column("sha256", pa.string(), "sha256 of previous_sha256 and this entry's canonical JSON."),
+    ]),
+    ("sequence",),
+)  # fmt: skip
+
+RAW: dict[str, Table] = {s.name: raw_table(s) for s in STREAMS.values()}
+DERIVED: dict[str, Table] = {
+    t.name: t
+    for t in (FACTS_ENERGY, FACTS_MACHINE, FACTS_HISTORY, DEAD_LETTERS, GAPS, EMISSIONS, KPIS, RELEASES)
+}
+TABLES: dict[str, Table] = {**{t.name: t for t in RAW.values()}, **DERIVED}

@@ -1,0 +1,1 @@
+"""Beam PTransforms: wiring only, each calls a plain function."""
