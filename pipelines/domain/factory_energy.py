@@ -1,0 +1,61 @@
+"""Electricity of a factory by the hour, from the facts of its main meters.
+
+Belongs here: which meters roll up, what an import is, which hours may enter a published figure. Does not
+belong here: how a meter's readings become hours (the facts) and what is made of the hours (KPIs, carbon).
+"""
+
+import polars as pl
+
+from pipelines.domain.sums import exact_sum
+
+UNPUBLISHABLE_QUALITIES = ("suspect", "estimated")
+_QUALITY_ORDER = ("measured", "interpolated", "estimated", "suspect")
+
+
+def factory_hours(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    """Roll the main electricity meters of each factory up to hours and unallocated gaps.
+
+    Consumption is gross import: a negative hour of a bidirectional meter is an export and counts as zero,
+    never against another hour or meter. A net register can't tell import from export inside one hour, so
+    such an hour shows its net import at most.
+
+    Args:
+        facts: rows of facts_energy: ``factory, meter, carrier, allocation, start, end, quantity`` [kWh, null:
+            not known], ``coverage`` [1], ``quality, status, day``.
+        meters: ``factory, meter, carrier, parent``; ``parent`` null: a main meter. Sub-meters are not added.
+
+    Returns:
+        ``factory, day, allocation, start, end, energy_kwh`` [kWh; null: no main meter knows it],
+        ``coverage`` (mean over the main meters; null of an unallocated gap), ``quality`` (the worst; null:
+        nothing), ``status``; sorted by factory, allocation, start.
+    """
+    main = meters.filter((pl.col("carrier") == "electricity") & pl.col("parent").is_null())
+    rank = pl.col("quality").replace_strict(
+        _QUALITY_ORDER, range(len(_QUALITY_ORDER)), return_dtype=pl.Int8, default=None
+    )
+    hour = pl.col("allocation") == "hour"
+    return (
+        facts.filter(pl.col("carrier") == "electricity")
+        .join(main.select("factory", "meter").unique(), on=["factory", "meter"], how="semi")
+        .group_by("factory", "day", "allocation", "start")
+        .agg(
+            pl.col("end").max(),
+            energy_kwh=exact_sum(pl.col("quantity").clip(lower_bound=0.0)),
+            coverage=pl.when(hour.first()).then(exact_sum(pl.col("coverage").fill_null(0.0)) / pl.len()),
+            quality=rank.max(),
+            status=pl.when((pl.col("status") == "final").all())
+            .then(pl.lit("final"))
+            .otherwise(pl.lit("provisional")),
+        )
+        .with_columns(
+            quality=pl.col("quality").replace_strict(
+                range(len(_QUALITY_ORDER)), _QUALITY_ORDER, return_dtype=pl.String, default=None
+            )
+        )
+        .sort("factory", "day", "allocation", "start")
+    )
+
+
+def is_publishable() -> pl.Expr:
+    """Say which rows may enter a published figure: not the suspect or estimated ones."""
+    return ~pl.col("quality").is_in(UNPUBLISHABLE_QUALITIES).fill_null(value=False)
