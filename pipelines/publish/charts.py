@@ -1,0 +1,160 @@
+"""Charts as inline SVG: numerals only as text, so that the language switch needs no second chart.
+
+Belongs here: drawing, and making the drawing deterministic and fit to stand in a page. Does not belong here:
+captions, legends, which values may be drawn.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+INK = "#1d2733"
+MUTED = "#566273"
+LINE = "#d9dfe6"
+KNOWN = "#0f6170"
+PARTIAL = "#6fb1bb"
+GAP_FACE = "#f1f3f5"
+GAP_HATCH = "#aab3be"
+BAND = "#f0dcb4"
+REFERENCE = "#8a5a00"
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "digital-cluster",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 11,
+    "hatch.linewidth": 0.8,
+    "hatch.color": GAP_HATCH,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.edgecolor": LINE,
+    "axes.grid": False,
+    "axes.unicode_minus": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "path.simplify": False,
+}
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_POINTS_PER_INCH = 72
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: the label under it (empty: none), its height (null: not known), whether it is whole.
+
+    `whole` false draws it lighter: an hour that was interpolated, a day that is provisional.
+    """
+
+    label: str
+    height: float | None
+    whole: bool
+
+
+def bar_chart(bars: Sequence[Bar], chart_id: str, width: int, height: int, ticks: int = 4) -> str:
+    """Draw bars from zero; what is not known is a hatched gap over the full height, never a bar of zero."""
+
+    def draw(axes: Axes) -> None:
+        known = [bar.height for bar in bars if bar.height is not None]
+        top = max([*known, 0.0]) * 1.08 or 1.0
+        axes.set_ylim(min([*known, 0.0]) * 1.08, top)
+        axes.set_xlim(-0.6, len(bars) - 0.4)
+        _value_axis(axes, ticks, numbered=bool(known))
+        for place, bar in enumerate(bars):
+            if bar.height is None:
+                _gap(axes, place)
+            else:
+                color = KNOWN if bar.whole else PARTIAL
+                axes.bar(place, bar.height, width=0.74, color=color, zorder=2)
+        axes.set_xticks(range(len(bars)), [bar.label for bar in bars])
+
+    return _svg(draw, chart_id, width, height)
+
+
+def comparison_chart(own: str, reference: str, step: str, chart_id: str, width: int, height: int) -> str:
+    """Draw the own value on a line with the published reference and its rounding range.
+
+    Args:
+        own: the own value as shown.
+        reference: the published value as shown.
+        step: step of the public grid, in the same unit.
+        chart_id: prefix of the ids in the drawing.
+        width: in CSS pixels.
+        height: in CSS pixels.
+    """
+    value, middle, half = float(own), float(reference), float(step) / 2
+
+    def draw(axes: Axes) -> None:
+        reach = max(abs(value - middle), half * 2) * 1.35
+        axes.set_xlim(middle - reach, middle + reach)
+        axes.set_ylim(0, 1)
+        axes.axhline(0.5, color=LINE, linewidth=1.2, zorder=1)
+        axes.add_patch(Rectangle((middle - half, 0.28), 2 * half, 0.44, facecolor=BAND, zorder=2))
+        axes.plot([middle, middle], [0.22, 0.78], color=REFERENCE, linewidth=2, zorder=3)
+        axes.plot([value], [0.5], marker="o", markersize=9, color=KNOWN, zorder=4)
+        axes.text(middle, 0.16, reference, ha="center", va="top", color=REFERENCE)
+        axes.text(value, 0.84, own, ha="center", va="bottom", color=KNOWN, fontweight="bold")
+        axes.set_axis_off()
+
+    return _svg(draw, chart_id, width, height)
+
+
+def _value_axis(axes: Axes, ticks: int, *, numbered: bool) -> None:
+    axes.yaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.10g}"))
+    axes.grid(axis="y", color=LINE, linewidth=0.8, zorder=0)
+    axes.set_axisbelow(True)
+    if not numbered:
+        axes.set_yticks([])
+
+
+def _gap(axes: Axes, place: int) -> None:
+    low, high = axes.get_ylim()
+    axes.add_patch(
+        Rectangle(
+            (place - 0.5, low),
+            1.0,
+            high - low,
+            facecolor=GAP_FACE,
+            edgecolor=GAP_HATCH,
+            hatch="////",
+            linewidth=0,
+            zorder=1.5,
+        )
+    )
+
+
+def _svg(draw: Callable[[Axes], None], chart_id: str, width: int, height: int) -> str:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
+        FigureCanvasSVG(figure)
+        figure.get_layout_engine().set(w_pad=2 / 72, h_pad=2 / 72)
+        axes = figure.subplots()
+        draw(axes)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
+    return _for_page(buffer.getvalue(), chart_id)
+
+
+def _for_page(svg: str, chart_id: str) -> str:
+    """Keep the drawing only: no prolog, no namespaces, no page-wide style; ids that are unique in a page."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r' xmlns(:xlink)?="[^"]*"', "", body)
+    body = re.sub(r' (width|height)="[\d.]+pt"| version="1.1"', "", body)
+    body = re.sub(r'(?<= id=")([^"]+)', rf"{chart_id}-\1", body)
+    body = re.sub(r"(?<=url\(#)([^)]+)", rf"{chart_id}-\1", body)
+    body = re.sub(r'xlink:href="#([^"]+)', rf'href="#{chart_id}-\1', body)
+    body = re.sub(r"font-family: [^;\"]+;? ?", "", body)
+    body = body.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return re.sub(r"\s*\n\s*", " ", body).strip()

@@ -1,0 +1,229 @@
+"""What the site says, before it is worded: frozen content for the operator and for each member.
+
+Belongs here: the content of each audience's pages and the function that builds all of it from the store's
+frames. Does not belong here: HTML, words, number formats. A member's content is built from that member's
+rows and from published figures alone; the operator's holds no value of a member.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from pipelines.domain.cluster import ClusterDefinition
+from pipelines.publish.figures import Own, Published
+
+OPERATOR = "operator"
+HISTORY_DAYS = 8
+
+
+@dataclass(frozen=True)
+class SiteInputs:
+    """All that the site is built from; nobody mutates the frames.
+
+    Args:
+        cluster: the cluster's definition.
+        releases: columns of RELEASES; all revisions, the newest of each figure counts.
+        kpis: columns of KPIS.
+        facts_energy: columns of FACTS_ENERGY.
+        facts_machine: columns of FACTS_MACHINE.
+        emissions: columns of EMISSIONS.
+        profiles: one row per factory, the newest of RAW["profile"].
+        liveness: `factory, stream, last_event` (UTC, null: never), `messages, coverage` (of `day`, null:
+            the stream has none).
+        dead_letters: `factory` and/or `topic`, `reason`, `count`.
+        gaps: columns of GAPS.
+        day: the last closed day.
+        nominal: the night's nominal time, aware.
+    """
+
+    cluster: ClusterDefinition
+    releases: pl.DataFrame
+    kpis: pl.DataFrame
+    facts_energy: pl.DataFrame
+    facts_machine: pl.DataFrame
+    emissions: pl.DataFrame
+    profiles: pl.DataFrame
+    liveness: pl.DataFrame
+    dead_letters: pl.DataFrame
+    gaps: pl.DataFrame
+    day: date
+    nominal: datetime
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word of words.yaml that stands inside a sentence, by its key."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One line of what happened: how bad, which sentence, its arguments, and where to read on."""
+
+    severity: str
+    sentence: str
+    arguments: tuple[tuple[str, object], ...] = ()
+    anchor: str | None = None
+
+
+@dataclass(frozen=True)
+class ReasonCount:
+    """Dead letters of one sender by reason."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Offsets of a topic that could not be read; `end_offset` null: unknown. Offsets are no values."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    end_offset: int | None
+    reason: str
+    known_at: datetime
+    tonight: bool
+
+
+@dataclass(frozen=True)
+class FactorUse:
+    """The emission factor behind the day's tonnes; `factor_id` null: there was none."""
+
+    factor_id: str | None
+    kg_per_kwh: float | None
+    match: str
+    carried_years: int | None
+    gwp_set: str | None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How well a factory delivers: timeliness and coverage, never a value.
+
+    `last_reading` is local time, null: never; `delay_min` counts from it to the night's nominal time.
+    """
+
+    factory: str
+    member: str
+    member_ko: str
+    member_en: str
+    last_reading: datetime | None
+    delay_min: int | None
+    silent: bool
+    energy_coverage: float | None
+    states_coverage: float | None
+    dead_letters: tuple[ReasonCount, ...]
+
+
+@dataclass(frozen=True)
+class TopicDeadLetters:
+    """Dead letters of a topic that belongs to no single factory (a gateway's, or nobody's)."""
+
+    topic: str
+    reasons: tuple[ReasonCount, ...]
+
+
+@dataclass(frozen=True)
+class FigureHistory:
+    """The last days of one published figure, oldest first; the last is the closed day's."""
+
+    today: Published
+    days: tuple[Published, ...]
+
+
+@dataclass(frozen=True)
+class OperatorContent:
+    """The operator's pages."""
+
+    notices: tuple[Notice, ...]
+    gaps: tuple[Gap, ...]
+    figures: tuple[FigureHistory, ...]
+    benchmarks: tuple[Published, ...]
+    deliveries: tuple[Delivery, ...]
+    other_dead_letters: tuple[TopicDeadLetters, ...]
+    factors: tuple[FactorUse, ...]
+
+
+@dataclass(frozen=True)
+class Hour:
+    """An hour of a factory's day: local start, kWh (null: not known), share measured, quality."""
+
+    start: datetime
+    energy_kwh: float | None
+    coverage: float
+    quality: str | None
+
+
+@dataclass(frozen=True)
+class OwnDay:
+    """One day of the member's own figures, in the order of figures.SHOWN."""
+
+    day: date
+    status: str | None
+    figures: tuple[Own, ...]
+
+
+@dataclass(frozen=True)
+class FactoryPage:
+    """A member's own factory; `unallocated_kwh` is energy of gaps too long to spread over hours."""
+
+    factory: str
+    name: str
+    process: str | None
+    last_reading: datetime | None
+    silent: bool
+    hours: tuple[Hour, ...]
+    unallocated_kwh: float | None
+    figures: tuple[Own, ...]
+    days: tuple[OwnDay, ...]
+    dead_letters: tuple[ReasonCount, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A member beside the published reference of one process.
+
+    `position` and `gap` are functions of the published figure and the own value, null where either is
+    missing; `entitled` is false where the member gave too little to see the benchmark.
+    """
+
+    process: str
+    reference: Published
+    own: Own
+    entitled: bool
+    position: str | None
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class MemberContent:
+    """The pages of one member: its own figures and published references only."""
+
+    member: str
+    name_ko: str
+    name_en: str
+    notices: tuple[Notice, ...]
+    figures: tuple[Own, ...]
+    status: str | None
+    factories: tuple[FactoryPage, ...]
+    comparisons: tuple[Comparison, ...]
+    factors: tuple[FactorUse, ...]
+
+
+@dataclass(frozen=True)
+class SiteContent:
+    """Everything that one night's site says."""
+
+    cluster: str
+    name_ko: str
+    name_en: str
+    zone: str
+    day: date
+    nominal: datetime
+    status: str | None
+    operator: OperatorContent
+    members: tuple[MemberContent, ...]

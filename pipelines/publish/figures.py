@@ -1,0 +1,148 @@
+"""Figures as pages carry them: a value, or null with the word for why, and what stands beside it.
+
+Belongs here: the small frozen figures of pages and how they are read from RELEASES, KPIS and the facts.
+Does not belong here: who may see which (operator_view, member_view) and how they look (words, templates).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+ENERGY = "energy_kwh"
+CO2E = "co2e_kg"
+OEE = "oee"
+PER_UNIT = "energy_kwh_per_unit"
+SHOWN = (ENERGY, CO2E, OEE, PER_UNIT)
+CLUSTER_FIGURES = (ENERGY, CO2E, OEE)
+
+ABSENT = "absent"
+_WORST_FIRST = ("suspect", "estimated", "interpolated", "measured")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure of the release ledger, or its absence.
+
+    Args:
+        kpi: id of the KPI.
+        group: group of its breakdown; * for everybody.
+        day: first local date of its period.
+        status: published, withheld, not_estimable, insufficient_coverage, or absent: never decided.
+        value: null unless published [unit].
+        unit: unit of value.
+        grid_step: step of the public grid [unit]; null: not rounded by the gate.
+        coverage: share of the contributors' time that was measured [1].
+        contributors: fewer than 10 or 10+.
+        provisional: null where the figure is absent.
+        revision: 1, and more where it was changed after it had been published.
+    """
+
+    kpi: str
+    group: str
+    day: date
+    status: str
+    value: float | None = None
+    unit: str = ""
+    grid_step: float | None = None
+    coverage: float | None = None
+    contributors: str | None = None
+    provisional: bool | None = None
+    revision: int | None = None
+
+
+@dataclass(frozen=True)
+class Own:
+    """A member's own figure of one day.
+
+    Args:
+        kpi: id of the KPI.
+        day: local date.
+        value: null: not known, see reason [unit].
+        unit: unit of value.
+        reasons: reason codes: why value is null, or marks that go with a value (suspect_excluded, above_one).
+        coverage: share of its time that was measured [1]; null: unknown.
+        quality: worst of its parts; null: nothing was known.
+        status: provisional or final; null: the day was not computed.
+    """
+
+    kpi: str
+    day: date
+    value: float | None = None
+    unit: str = ""
+    reasons: tuple[str, ...] = ()
+    coverage: float | None = None
+    quality: str | None = None
+    status: str | None = None
+
+
+def latest_releases(releases: pl.DataFrame) -> pl.DataFrame:
+    """Keep the newest revision of every figure (columns of RELEASES, sorted by figure_id)."""
+    return (
+        releases.sort("figure_id", "revision", "sequence")
+        .group_by("figure_id", maintain_order=True)
+        .last()
+        .select(releases.columns)
+    )
+
+
+def published(releases: pl.DataFrame, breakdown: str, group: str, day: date, kpi: str) -> Published:
+    """Return a day's figure from the newest revisions; status absent where the ledger has none."""
+    rows = releases.filter(
+        (pl.col("breakdown") == breakdown)
+        & (pl.col("group") == group)
+        & (pl.col("period") == "day")
+        & (pl.col("period_start") == day)
+        & (pl.col("kpi") == kpi)
+    ).sort("definition_version")
+    if rows.is_empty():
+        return Published(kpi, group, day, ABSENT)
+    row = rows.row(-1, named=True)
+    shown = row["status"] == "published"
+    return Published(
+        kpi=kpi,
+        group=group,
+        day=day,
+        status=row["status"],
+        value=row["value"] if shown else None,
+        unit=row["unit"],
+        grid_step=row["grid_step"],
+        coverage=row["coverage"],
+        contributors=row["contributors"],
+        provisional=row["provisional"],
+        revision=row["revision"],
+    )
+
+
+def own(kpis: pl.DataFrame, level: str, subject: str, kpi: str, day: date, quality: str | None) -> Own:
+    """Return the figure of a factory or member; a null value where it was not computed."""
+    rows = kpis.filter(
+        (pl.col("level") == level)
+        & (pl.col("subject") == subject)
+        & (pl.col("kpi") == kpi)
+        & (pl.col("day") == day)
+    ).sort("definition_version")
+    if rows.is_empty():
+        return Own(kpi, day, reasons=("not_computed",))
+    row = rows.row(-1, named=True)
+    return Own(
+        kpi=kpi,
+        day=day,
+        value=row["value"],
+        unit=row["unit"] or "",
+        reasons=tuple(row["reason"].split(";")) if row["reason"] else (),
+        coverage=row["coverage"],
+        quality=quality if row["value"] is not None else None,
+        status=row["status"],
+    )
+
+
+def worst_quality(qualities: pl.Series) -> str | None:
+    """Return the worst of the qualities; null where nothing was known."""
+    present = set(qualities.drop_nulls().to_list())
+    return next((quality for quality in _WORST_FIRST if quality in present), None)
+
+
+def last_days(day: date, count: int) -> tuple[date, ...]:
+    """Return the `count` days up to and including `day`, oldest first."""
+    return tuple(date.fromordinal(day.toordinal() - back) for back in reversed(range(count)))

@@ -1,0 +1,217 @@
+"""Words, dates and numbers of the site in Korean and English.
+
+Belongs here: looking up sentences, formats per language, the one rounding of every shown number. Does not
+belong here: what is shown (content) and where it stands (templates).
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup, escape
+
+from pipelines.publish.content import Term
+from pipelines.publish.figures import CO2E, ENERGY, OEE, PER_UNIT
+
+LANGUAGES = ("ko", "en")
+DASH = "–"
+MINUS = "−"
+_WEEKDAYS = {"ko": "월화수목금토일", "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_CONTRIBUTORS = {"fewer than 10": "contributors.few", "10+": "contributors.many"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a KPI is shown: its unit's word, and by what its stored value is multiplied."""
+
+    unit: str
+    factor: Decimal
+    least_digits: int
+    most_digits: int
+
+
+SCALES = {
+    ENERGY: Scale("unit.kwh", Decimal(1), 0, 1),
+    CO2E: Scale("unit.tonne", Decimal("0.001"), 2, 3),
+    OEE: Scale("unit.percent", Decimal(100), 1, 1),
+    PER_UNIT: Scale("unit.kwh_per_unit", Decimal(1), 2, 3),
+}
+
+
+@cache
+def vocabulary() -> dict[str, dict[str, str]]:
+    """Return every sentence by key and language."""
+    text = (Path(__file__).parent / "words.yaml").read_text(encoding="utf-8")
+    words: dict[str, dict[str, str]] = yaml.safe_load(text)
+    return words
+
+
+def say(key: str, language: str, **arguments: object) -> str:
+    """Return a sentence in one language; arguments are formatted for it.
+
+    Raises:
+        KeyError: the vocabulary lacks the sentence or its translation.
+    """
+    return vocabulary()[key][language].format(**{k: argument(v, language) for k, v in arguments.items()})
+
+
+def both(key: str, **arguments: object) -> Markup:
+    """Return a sentence in both languages, of which the page shows one."""
+    spans = (
+        f'<span class="t" lang="{language}">{escape(say(key, language, **arguments))}</span>'
+        for language in LANGUAGES
+    )
+    return Markup("".join(spans))  # noqa: S704 - every part was escaped above
+
+
+def either(korean: str, english: str) -> Markup:
+    """Return a name in both languages, of which the page shows one; once where both are equal."""
+    if korean == english:
+        return escape(korean)
+    return Markup('<span class="t" lang="ko">{}</span><span class="t" lang="en">{}</span>').format(
+        korean, english
+    )
+
+
+def argument(value: object, language: str) -> str:
+    """Format an argument of a sentence: words, dates, instants, whole numbers, names in two languages."""
+    match value:
+        case Term():
+            return say(value.key, language)
+        case dict():
+            return str(value[language])
+        case datetime():
+            return instant_text(value, language)
+        case date():
+            return day_text(value, language)
+        case int():
+            return grouped(Decimal(value), 0)
+        case _:
+            return str(value)
+
+
+def grouped(value: Decimal, digits: int) -> str:
+    """Write a number with groups of three, rounded half even to `digits`: Korean and English agree on it."""
+    rounded = value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
+    text = f"{abs(rounded):,f}"
+    return f"{MINUS}{text}" if rounded < 0 else text
+
+
+def exact(value: float) -> Decimal:
+    """Return a float as the shortest decimal that names it, so that rounding sees what a person would."""
+    return Decimal(repr(float(value)))
+
+
+def shown_digits(kpi: str, value: float, grid_step: float | None = None) -> int:
+    """Return how many decimals a value of a KPI is shown with: the public grid's, else by its size."""
+    scale = SCALES[kpi]
+    if grid_step is not None:
+        exponent = (exact(grid_step) * scale.factor).normalize().as_tuple().exponent
+        return max(0, -int(exponent))
+    size = abs(exact(value) * scale.factor)
+    return scale.least_digits if size >= (100 if kpi == ENERGY else 10) else scale.most_digits
+
+
+def shown_value(kpi: str, value: float, grid_step: float | None = None) -> Decimal:
+    """Return a value as it is shown, in the shown unit: what charts may draw of a published figure."""
+    digits = shown_digits(kpi, value, grid_step)
+    scaled = exact(value) * SCALES[kpi].factor
+    return scaled.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
+
+
+def figure_text(kpi: str, value: float, grid_step: float | None = None) -> str:
+    """Write a value of a KPI without its unit."""
+    return grouped(shown_value(kpi, value, grid_step), shown_digits(kpi, value, grid_step))
+
+
+def signed_text(kpi: str, value: float, digits: int) -> str:
+    """Write a difference of a KPI with its sign."""
+    text = grouped(exact(value) * SCALES[kpi].factor, digits)
+    if text.strip("0.,") == "":
+        return f"±{text}"
+    return text if text.startswith(MINUS) else f"+{text}"
+
+
+def share_text(share: float) -> str:
+    """Write a share as whole per cents; only what is whole is 100%, only nothing is 0%."""
+    percent = int((exact(share) * 100).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    if percent == 100 and share < 1:  # noqa: PLR2004 - per cents
+        return "99%"
+    if percent == 0 and share > 0:
+        return "<1%"
+    return f"{percent}%"
+
+
+def day_text(day: date, language: str) -> str:
+    """Write a date with its weekday."""
+    weekday = _WEEKDAYS[language][day.weekday()]
+    if language == "ko":
+        return f"{day.year}년 {day.month}월 {day.day}일 ({weekday})"
+    return f"{weekday} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def short_day_text(day: date, language: str) -> str:
+    """Write a date without its year."""
+    weekday = _WEEKDAYS[language][day.weekday()]
+    if language == "ko":
+        return f"{day.month}월 {day.day}일 ({weekday})"
+    return f"{weekday} {day.day} {_MONTHS[day.month - 1]}"
+
+
+def instant_text(instant: datetime, language: str) -> str:
+    """Write a local date and time to the minute."""
+    return f"{short_day_text(instant.date(), language)} {instant:%H:%M}"
+
+
+def age_words(minutes: int) -> Markup:
+    """Write an age in its two largest units."""
+    hours, rest = divmod(minutes, 60)
+    days, hours_of_day = divmod(hours, 24)
+    if days:
+        return both("age.days", days=days, hours=hours_of_day)
+    if hours:
+        return both("age.hours", hours=hours, minutes=rest)
+    return both("age.minutes", minutes=rest)
+
+
+def reason_key(reason: str) -> str | None:
+    """Return the key of a reason code's words; null: the vocabulary lacks it and the code speaks alone."""
+    key = f"reason.{reason.split(':', 1)[0]}"
+    return key if key in vocabulary() else None
+
+
+def contributors_key(contributors: str) -> str:
+    """Return the key of the words for how many contributed.
+
+    Raises:
+        KeyError: neither of the two forms that may be published.
+    """
+    return _CONTRIBUTORS[contributors]
+
+
+def globals_for_pages() -> dict[str, Any]:
+    """Return the functions that templates call."""
+    return {
+        "t": both,
+        "either": either,
+        "say": say,
+        "DASH": DASH,
+        "SCALES": SCALES,
+        "figure_text": figure_text,
+        "signed_text": signed_text,
+        "shown_digits": shown_digits,
+        "share_text": share_text,
+        "age_words": age_words,
+        "reason_key": reason_key,
+        "contributors_key": contributors_key,
+        "day_words": lambda day: either(day_text(day, "ko"), day_text(day, "en")),
+        "short_day_words": lambda day: either(short_day_text(day, "ko"), short_day_text(day, "en")),
+        "instant_words": lambda instant: either(instant_text(instant, "ko"), instant_text(instant, "en")),
+        "exact": exact,
+        "grouped": grouped,
+    }

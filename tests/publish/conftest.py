@@ -1,0 +1,285 @@
+"""A small cluster whose every value is told apart, as the store would hold it on the morning after."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Gateway, Member
+from pipelines.publish.build import build_content
+from pipelines.publish.content import SiteContent, SiteInputs
+from pipelines.schemas.tables import EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, GAPS, KPIS, RAW, RELEASES
+
+SEOUL = ZoneInfo("Asia/Seoul")
+DAY = date(2025, 11, 10)
+NOMINAL = datetime(2025, 11, 11, 3, tzinfo=SEOUL)
+JOINED = date(2025, 10, 27)
+DAYS = [DAY - timedelta(days=back) for back in reversed(range(8))]
+# Share of a day's electricity by hour: base load, two shifts with a break, a quiet night.
+LOAD = [22, 21, 21, 22, 24, 31, 58, 88, 104, 110, 108, 97, 71, 103, 112, 111, 106, 99, 84, 80, 78, 69, 40, 26]
+WEEK = [0.96, 1.02, 1.05, 1.0, 0.94, 0.41, 0.22, 1.0]  # Monday 3 November to Monday 10 November
+
+MEMBERS = [
+    ("garam", "가람다이캐스팅", "Garam Die Casting", "garam"),
+    ("naru", "나루주조", "Naru Castings", "naru"),
+    ("dasom", "다솜주물", "Dasom Foundry", "dasom"),
+    ("saebyeok", "새벽단조", "Saebyeok Forging", "hanul"),
+    ("areum", "아름포밍", "Areum Forming", "areum"),
+    ("jangsan", "장산프레스", "Jangsan Press", "hanul"),
+    ("taeyang", "태양열처리", "Taeyang Heat Treatment", "taeyang"),
+]
+# factory: member, name, process, kWh on a full day, OEE, kWh per unit
+FACTORIES: dict[str, tuple[str, str, str, float, float, float]] = {
+    "garam-1": ("garam", "가람 1공장", "casting", 18437.2, 0.6713, 4.137),
+    "garam-2": ("garam", "가람 2공장", "casting", 9281.6, 0.5829, 4.862),
+    "naru": ("naru", "나루 본공장", "casting", 14953.9, 0.7346, 3.418),
+    "dasom": ("dasom", "다솜 주물공장", "casting", 11628.4, 0.6092, 4.571),
+    "saebyeok": ("saebyeok", "새벽 단조공장", "forming", 7316.3, 0.6457, 1.176),
+    "areum": ("areum", "아름 공장", "forming", 5894.7, 0.7081, 0.897),
+    "jangsan": ("jangsan", "장산 프레스공장", "forming", 6243.1, 0.5564, 1.043),
+    "taeyang": ("taeyang", "태양 열처리공장", "heat_treatment", 8762.5, 0.6238, 0.784),
+}
+SILENT = "taeyang"
+MISSING_HOURS = {"garam-1": (3, 4, 13), "dasom": (20, 21, 22, 23)}
+INTERPOLATED_HOURS = {"garam-1": (14, 15), "naru": (9,)}
+
+
+def frame(schema: pa.Schema, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    empty = pl.from_arrow(schema.empty_table())
+    assert isinstance(empty, pl.DataFrame)
+    return pl.DataFrame([{name: row.get(name) for name in empty.columns} for row in rows], schema=empty.schema)
+
+
+def utc(day: date, hour: int = 0, minute: int = 0) -> datetime:
+    local = datetime(day.year, day.month, day.day, tzinfo=SEOUL) + timedelta(hours=hour, minutes=minute)
+    return local.astimezone(UTC)
+
+
+def status_of(day: date) -> str:
+    return "provisional" if day == DAY else "final"
+
+
+def cluster_definition() -> ClusterDefinition:
+    return ClusterDefinition(
+        cluster="changwon-demo",
+        name_ko="창원 뿌리산업 디지털클러스터 (데모)",
+        name_en="Changwon root-industry digital cluster (demo)",
+        zone="Asia/Seoul",
+        geography="KR",
+        members=tuple(Member(*row) for row in MEMBERS),
+        factories=tuple(Factory(factory, row[0], JOINED) for factory, row in FACTORIES.items()),
+        gateways=(Gateway("changwon-west", frozenset({"saebyeok", "areum"})),),
+        policy=DisclosurePolicy("2025-10-27", 3),
+    )
+
+
+def energy_of(factory: str, day: date, hour: int) -> float:
+    total = FACTORIES[factory][3] * WEEK[DAYS.index(day)]
+    wobble = 1 + 0.02 * ((hour * 7 + len(factory)) % 5 - 2)
+    return total * LOAD[hour] / sum(LOAD) * wobble
+
+
+def energy_rows() -> list[dict[str, Any]]:
+    rows = []
+    for factory in FACTORIES:
+        for day in DAYS:
+            for hour in range(24):
+                today = day == DAY
+                missing = today and (factory == SILENT or hour in MISSING_HOURS.get(factory, ()))
+                interpolated = today and hour in INTERPOLATED_HOURS.get(factory, ())
+                rows.append({
+                    "day": day, "bucket": 0, "factory": factory, "meter": f"{factory}-main",
+                    "carrier": "electricity", "allocation": "hour", "start": utc(day, hour),
+                    "end": utc(day, hour + 1), "quantity": None if missing else energy_of(factory, day, hour),
+                    "unit": "kWh", "coverage": 0.0 if missing or interpolated else 1.0,
+                    "quality": None if missing else "interpolated" if interpolated else "measured",
+                    "status": status_of(day), "version": 1, "profile_version": "p", "known_at": NOMINAL,
+                })  # fmt: skip
+                rows.append({**rows[-1], "meter": f"{factory}-furnace", "quantity": 77777.7, "quality": "measured"})
+    gap = {"allocation": "unallocated", "start": utc(DAY, 3), "end": utc(DAY, 5), "quantity": 612.4}
+    rows.append({**rows[0], "day": DAY, **gap, "quality": "measured", "coverage": 0.0})
+    return rows
+
+
+def machine_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "day": day, "bucket": 0, "factory": factory, "machine": "m1", "product": "*", "start": utc(day, 8),
+            "end": utc(day, 9), "pbt_s": 3600.0, "apt_s": 3000.0, "coverage": 1.0, "quality": "measured",
+            "status": status_of(day), "version": 1, "profile_version": "p", "known_at": NOMINAL,
+        }
+        for factory in FACTORIES
+        for day in DAYS
+    ]  # fmt: skip
+
+
+def kpi_row(level: str, subject: str, day: date, kpi: str, value: float | None, **more: Any) -> dict[str, Any]:
+    units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
+    return {
+        "day": day, "level": level, "subject": subject, "kpi": kpi, "definition_version": "1", "value": value,
+        "unit": units[kpi], "coverage": 0.875 if day == DAY else 1.0, "status": status_of(day),
+        "known_at": NOMINAL, **more,
+    }  # fmt: skip
+
+
+def kpi_rows() -> list[dict[str, Any]]:
+    rows = []
+    for factory, (_, _, process, full, oee, per_unit) in FACTORIES.items():
+        for day in DAYS:
+            energy = full * WEEK[DAYS.index(day)]
+            silent = factory == SILENT and day == DAY
+            nothing: dict[str, Any] = {"reason": "missing_element:energy_kwh", "coverage": 0.0} if silent else {}
+            drift = 1 + 0.01 * (DAYS.index(day) - 4)
+            values = {"energy_kwh": energy, "co2e_kg": energy * 0.4173, "oee": oee / drift}
+            values["energy_kwh_per_unit"] = per_unit if day == DAY else per_unit * drift
+            for kpi, value in values.items():
+                elements = {"numerator": energy, "denominator": energy / per_unit, "product_class": process}
+                more = (elements if kpi == "energy_kwh_per_unit" else {}) | nothing
+                rows.append(kpi_row("factory", factory, day, kpi, None if silent else value, **more))
+    for member, *_ in MEMBERS:
+        own = [row for row in rows if FACTORIES.get(row["subject"], ("",))[0] == member and row["level"] == "factory"]
+        for day in DAYS:
+            of_day = [row for row in own if row["day"] == day]
+            for kpi in ("energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit"):
+                known = [row for row in of_day if row["kpi"] == kpi and row["value"] is not None]
+                total = sum(row["value"] for row in known)
+                value = None if not known else total if kpi in {"energy_kwh", "co2e_kg"} else total / len(known)
+                reason = None if known else "missing_element:energy_kwh"
+                rows.append(kpi_row("member", member, day, kpi, value, reason=reason))
+    return rows
+
+
+def emission_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "day": DAY, "bucket": 0, "factory": factory, "carrier": "electricity", "scope": 2,
+            "method": "location", "start": utc(DAY), "end": utc(DAY, 1), "energy_kwh": 1.0,
+            "factor_id": "kr-grid-consumption-2023", "factor_kg_per_kwh": 0.4173, "factor_match": "fallback",
+            "gwp_set": "AR5", "co2e_kg": 0.4173, "provisional": True, "reason": "carried_forward:2y",
+            "known_at": NOMINAL,
+        }
+        for factory in FACTORIES
+    ]  # fmt: skip
+
+
+def release_row(sequence: int, kpi: str, day: date, value: float | None, **more: Any) -> dict[str, Any]:
+    breakdown, group = more.pop("breakdown", "cluster"), more.pop("group", "*")
+    status = more.pop("status", "published")
+    units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
+    shown = status == "published"
+    return {
+        "sequence": sequence,
+        "figure_id": f"changwon-demo/{breakdown}/{group}/day/{day}/{kpi}@1", "revision": more.pop("revision", 1),
+        "cluster": "changwon-demo", "breakdown": breakdown, "group": group, "period": "day",
+        "period_start": day, "period_end": day + timedelta(days=1), "kpi": kpi, "definition_version": "1",
+        "statistic": "total", "status": status, "value": value if shown else None, "unit": units[kpi],
+        "contributors": "fewer than 10" if shown else None, "coverage": 0.97 if shown else None,
+        "provisional": day == DAY or kpi == "co2e_kg", "known_at": NOMINAL, "previous_sha256": "",
+        "sha256": "", **more,
+    }  # fmt: skip
+
+
+def release_rows() -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    total = sum(row[3] for row in FACTORIES.values())
+    for place, day in enumerate(DAYS):
+        energy = round(total * WEEK[place])
+        rows.append(release_row(len(rows) + 1, "energy_kwh", day, energy, grid_step=1.0))
+        rows.append(release_row(len(rows) + 1, "co2e_kg", day, round(energy * 0.4173), grid_step=1.0))
+        weekend = place in (5, 6)
+        status = "insufficient_coverage" if weekend else "published"
+        oee = 0.65 if place % 2 else 0.60
+        rows.append(release_row(len(rows) + 1, "oee", day, oee, grid_step=0.05, status=status))
+    rows.append(release_row(len(rows) + 1, "energy_kwh", DAYS[0], 79119.0, revision=2, grid_step=1.0))
+    groups = {"casting": (4.25, 0.25, "published"), "forming": (1.05, 0.05, "published")}
+    groups["heat_treatment"] = (0.784, 0.05, "withheld")
+    for group, (value, step, status) in groups.items():
+        more = {"breakdown": "process", "group": group, "grid_step": step, "status": status}
+        rows.append(release_row(len(rows) + 1, "energy_kwh_per_unit", DAY, value, **more))
+    return rows
+
+
+def profile_rows() -> list[dict[str, Any]]:
+    def meter(factory: str, name: str, parent: str | None) -> dict[str, Any]:
+        return {
+            "meter": f"{factory}-{name}", "carrier": "electricity", "unit": "kWh", "parent": parent,
+            "bidirectional": False,
+        }  # fmt: skip
+
+    return [
+        {
+            "factory": factory, "name": name, "zone": None, "geography": "KR", "process": process,
+            "meters": [meter(factory, "main", None), meter(factory, "furnace", f"{factory}-main")],
+            "machines": [], "shifts": [], "holidays": [], "products": [], "sequence": 1,
+        }
+        for factory, (_, name, process, *_) in FACTORIES.items()
+    ]  # fmt: skip
+
+
+def liveness() -> pl.DataFrame:
+    rows = []
+    for place, factory in enumerate(FACTORIES):
+        silent = factory == SILENT
+        last = utc(DAYS[5], 16, 41) if silent else utc(DAY, 23, 45 - place)
+        coverage = 0.0 if silent else round(1 - len(MISSING_HOURS.get(factory, ())) / 24, 3)
+        rows.append((factory, "energy", last, 0 if silent else 96, coverage))
+        rows.append((factory, "states", last - timedelta(hours=1), 0 if silent else 310, coverage and 0.982))
+    return pl.DataFrame(
+        rows,
+        schema={
+            "factory": pl.String, "stream": pl.String, "last_event": pl.Datetime("us", "UTC"),
+            "messages": pl.Int64, "coverage": pl.Float64,
+        },
+        orient="row",
+    )  # fmt: skip
+
+
+def dead_letters() -> pl.DataFrame:
+    rows = [
+        ("garam-1", "factory.garam-1.energy", "truncated", 2),
+        ("garam-1", "factory.garam-1.states", "unknown_schema", 1),
+        ("dasom", "factory.dasom.energy", "unknown_unit", 14),
+        (None, "gateway.changwon-west.energy", "tenant_mismatch", 5),
+    ]
+    schema = {"factory": pl.String, "topic": pl.String, "reason": pl.String, "count": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def gap_rows() -> list[dict[str, Any]]:
+    earlier = datetime(2025, 11, 6, 3, tzinfo=SEOUL)
+    return [
+        {
+            "topic": "factory.naru.energy", "incarnation": "i", "partition": 0, "first_offset": 1200,
+            "end_offset": 1288, "reason": "offsets_deleted", "known_at": NOMINAL,
+        },
+        {
+            "topic": "factory.areum.counts", "incarnation": "i", "partition": 0, "first_offset": 40,
+            "end_offset": None, "reason": "topic_recreated", "known_at": earlier,
+        },
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def inputs() -> SiteInputs:
+    return SiteInputs(
+        cluster=cluster_definition(),
+        releases=frame(RELEASES.schema, release_rows()),
+        kpis=frame(KPIS.schema, kpi_rows()),
+        facts_energy=frame(FACTS_ENERGY.schema, energy_rows()),
+        facts_machine=frame(FACTS_MACHINE.schema, machine_rows()),
+        emissions=frame(EMISSIONS.schema, emission_rows()),
+        profiles=frame(RAW["profile"].schema, profile_rows()),
+        liveness=liveness(),
+        dead_letters=dead_letters(),
+        gaps=frame(GAPS.schema, gap_rows()),
+        day=DAY,
+        nominal=NOMINAL,
+    )
+
+
+@pytest.fixture(scope="session")
+def content(inputs: SiteInputs) -> SiteContent:
+    return build_content(inputs)
