@@ -139,7 +139,7 @@ def round_to_grid(value: float, step: float) -> float:
 
 
 def member_position(
-    value: float | None, reference: float | None, *, grid_step: float, direction: Literal["lower", "higher"]
+    value: float | None, reference: float | None, grid_step: float, direction: Literal["lower", "higher"]
 ) -> Position | None:
     """Say where a member stands against a published reference (of fewer than 9 holdings).
 

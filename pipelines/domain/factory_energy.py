@@ -40,7 +40,7 @@ def factory_hours(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
         .group_by("factory", "day", "allocation", "start")
         .agg(
             pl.col("end").max(),
-            energy_kwh=exact_sum(pl.col("quantity").clip(lower_bound=0.0)),
+            energy_kwh=exact_sum(pl.col("quantity").cast(pl.Float64).clip(lower_bound=0.0)),
             coverage=pl.when(hour.first()).then(exact_sum(pl.col("coverage").fill_null(0.0)) / pl.len()),
             quality=rank.max(),
             status=pl.when((pl.col("status") == "final").all())

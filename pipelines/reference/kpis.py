@@ -4,6 +4,7 @@ Belongs here: reading kpis.csv and kpi_grids.csv into definitions. Does not belo
 (pipelines.domain.kpis).
 """
 
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipelines.domain.kpis import Grid, KpiDefinition
 from pipelines.reference.tables import FOLDER
 
 # A finer grid would let a member's value be read from a figure of few.
-_LEAST_STEP_SHARE = 0.05
+_LEAST_STEP_SHARE = Decimal("0.05")
 
 
 @cache
@@ -37,11 +38,11 @@ def _rows(name: str) -> list[dict[str, Any]]:
 
 
 def _grid(row: dict[str, Any]) -> Grid:
-    level = None if row["reference_level"] is None else float(row["reference_level"])
-    step = float(row["grid_step"])
+    level = None if row["reference_level"] is None else Decimal(row["reference_level"])
+    step = Decimal(row["grid_step"])
     if level is not None and step < _LEAST_STEP_SHARE * level:
         raise ValueError(f"kpi_grids.csv: {row['kpi']}, {row['product_class']}: step is finer than 5 %")
-    return Grid(step, level)
+    return Grid(float(step), None if level is None else float(level))
 
 
 def _definition(row: dict[str, Any], grids: dict[str, Grid]) -> KpiDefinition:

@@ -65,7 +65,7 @@ def append_entries(ledger: pl.DataFrame, figures: pl.DataFrame, known_at: dateti
     tail = ledger.sort("sequence").tail(1).to_dicts()
     sequence, previous = (tail[0]["sequence"], tail[0]["sha256"]) if tail else (0, "")
     entries: list[dict[str, Any]] = []
-    for figure in figures.select(FIGURE_SCHEMA).sort("figure_id").iter_rows(named=True):
+    for figure in figures.select(list(FIGURE_SCHEMA)).sort("figure_id").iter_rows(named=True):
         before = latest.get(figure["figure_id"])
         if before is not None and _content(before) == _content(figure):
             continue
