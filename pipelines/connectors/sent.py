@@ -8,7 +8,7 @@ from typing import Protocol
 
 from obstore.store import ObjectStore
 
-from pipelines.connectors.objects import get_json, put_json
+from pipelines.connectors.objects import get_json, paths_below, put_json
 
 _FOLDER = "_sent"
 
@@ -37,6 +37,10 @@ class StoredSentLog:
         """Say whether a unit was sent to a target (a broker's cluster id, an archive's location)."""
         return get_json(self._objects, _path(target, topic, digest)) is not None
 
+    def units(self, target: str, topic: str) -> int:
+        """Return how many units of a topic were sent to a target: later ones get higher sequences."""
+        return len(paths_below(self._objects, _folder(target, topic)))
+
     def record(self, target: str, topic: str, digest: str, count: int, description: str) -> None:
         """Record a sent unit.
 
@@ -57,6 +61,10 @@ class StoredSentLog:
         put_json(self._objects, _path(target, topic, digest), content)
 
 
-def _path(target: str, topic: str, digest: str) -> str:
+def _folder(target: str, topic: str) -> str:
     place = hashlib.sha256(target.encode()).hexdigest()[:16]
-    return f"{_FOLDER}/{place}/{topic}/{digest}.json"
+    return f"{_FOLDER}/{place}/{topic}"
+
+
+def _path(target: str, topic: str, digest: str) -> str:
+    return f"{_folder(target, topic)}/{digest}.json"
