@@ -1,0 +1,665 @@
+"""Meters: from readings of registers, intervals and power to hourly amounts with coverage and quality.
+
+Belongs here: the rules of a meter. Does not belong here: units (pipelines.domain.units), the sharing out of
+spans to hours (pipelines.domain.spans), which readings are fetched, and what is published.
+
+How the rules are read here, where they leave room:
+
+- **Drop of a register.** A roll-over if the register's digits are known and the usage that it implies is
+  plausible: at most what the meter's maximum allows in that time, or, without a maximum, less than half of
+  the register's range. Else a reset: what was counted since zero is added, as a lower bound (`estimated`),
+  and its time is not covered, because what flowed before the reset is unknown.
+- **Bidirectional** registers may count down: a drop is a flow back, unless only the difference across the
+  wrap is plausible. A reset of such a register can't be told from a flow back.
+- **Maximum.** A difference may exceed maximum x time by one count of the register, else every step of a
+  coarse register that is read each second would look like a jump; the hour as a whole may not.
+- **Longer than the maximum gap.** A difference, or an interval that long, is not spread: it becomes one
+  `unallocated` row with coverage 0. Its owner is the window in which the closing reading lies (for an
+  interval, the window of the side that its stamp names). Power samples that far apart say nothing.
+- **Overlapping intervals** of one kind: every instant counts once, by the reading with the highest sequence,
+  then the later record timestamp, then the greater rate; contested time is `estimated` and not covered.
+- **Several kinds from one meter**: in each hour the strongest kind that knows anything of it: registers, then
+  intervals, then mean power, then power. An amount that could not be allocated, while the meter sent
+  readings of another kind (or shorter ones) right beside its closing reading, may have been counted in the
+  hours already: it is `suspect`.
+- **Meter change.** Opening and closing values of the master data are readings at `valid_from` and `valid_to`
+  and beat a reading of the same instant. Nothing is counted outside a meter's validity; of two rows of one
+  meter the later begins where the earlier ends.
+- **Coverage** counts time of the hour (not of the meter's validity in it) in spans that lie wholly within it.
+"""
+
+import numpy as np
+import polars as pl
+
+from pipelines.domain.calendar import INSTANT, hours_of, local_days
+from pipelines.domain.spans import Codes, Floats, Ints, Overlaps, Timeline, counted, overlaps, summed, worst
+from pipelines.domain.units import CANONICAL_UNITS
+
+QUALITIES = ("measured", "interpolated", "estimated", "suspect")
+MEASURED, INTERPOLATED, ESTIMATED, SUSPECT = range(4)
+KINDS = ("register", "interval", "mean_power", "power")
+ENERGY_KEY = ("factory", "meter", "carrier", "allocation", "start")
+ENERGY_SCHEMA = pl.Schema({
+    "factory": pl.String(), "meter": pl.String(), "carrier": pl.String(), "allocation": pl.String(),
+    "start": INSTANT, "end": INSTANT, "quantity": pl.Float64(), "unit": pl.String(),
+    "coverage": pl.Float64(), "quality": pl.String(),
+})  # fmt: skip
+
+_REGISTER, _INTERVAL, _MEAN_POWER, _POWER = range(4)
+_HOUR_US = 3_600_000_000
+_EVER_US = 2**62
+_BY_MASTER = 2**63 - 1
+_HEADER = ("factory", "meter", "kind", "unit", "stamp", "length_s")
+_ROUNDING = 1 + 1e-9
+_SPAN_COLUMNS = ("generation", "start", "end", "amount", "rate", "skew", "quality", "covered", "moved")
+
+
+def hourly_energy(
+    readings: pl.DataFrame,
+    meters: pl.DataFrame,
+    windows: pl.DataFrame,
+    *,
+    max_gap_s: int,
+    unit_multipliers: pl.DataFrame,
+    running: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Turn readings into hourly amounts per meter; the rules stand at the head of this module.
+
+    Args:
+        readings: ``factory, meter, kind, unit, stamp, length_s [s], sequence, at [us, UTC], value,
+            record_timestamp`` (``carrier`` is ignored: the profile's wins) with ``at`` in the windows and at
+            least `max_gap_s` to both sides, and of each meter the last register reading before that. In any
+            order, with duplicates; readings of meters that are not in `meters` give no rows.
+        meters: ``factory, meter, carrier, unit, register_digits, maximum_per_h, bidirectional, valid_from,
+            valid_to, opening_value, closing_value``, nullable as in the factory profile's contract.
+        windows: ``factory, start, end`` [us, UTC]: one local day each, disjoint within a factory.
+        max_gap_s: longest difference that is spread over hours [s].
+        unit_multipliers: ``carrier, kind, unit, multiplier`` of pipelines.domain.units.unit_multipliers.
+        running: ``factory, meter, start, end``: when what the meter feeds was certainly running. An hour
+            within such a span whose readings never moved is `suspect`. Null: flat lines are not judged.
+
+    Returns:
+        ENERGY_SCHEMA, sorted by ENERGY_KEY: one `hour` row for every hour of a window in which the meter is
+        valid, with quantity in the carrier's canonical unit (null, coverage 0, quality null where nothing is
+        known; the sum of what is known where coverage is less than 1), and the `unallocated` rows.
+
+    Raises:
+        ValueError: a carrier, kind or unit that the multipliers do not know: ingest refuses those.
+    """
+    generations = _generations(meters, unit_multipliers, windows)
+    placed = _placed(readings, generations, unit_multipliers)
+    spans = [
+        _register_spans(_registers(placed, generations), generations),
+        _interval_spans(placed, generations, _INTERVAL),
+        _interval_spans(placed, generations, _MEAN_POWER),
+        _power_spans(placed, generations),
+    ]
+    max_gap_us = max_gap_s * 1_000_000
+    short = pl.col("end") - pl.col("start") <= max_gap_us
+    hours = _valid_hours(generations, windows)
+    by_kind = [_distributed(_once(kind.filter(short)), hours) for kind in spans]
+    hourly = _with_limits(_strongest(hours, by_kind), generations, running)
+    long = _unallocated(
+        [kind.filter(~short) for kind in spans[:_POWER]], placed, windows, generations, max_gap_us
+    )
+    return pl.concat([_per_meter(hourly), long]).select(ENERGY_SCHEMA.names()).sort(ENERGY_KEY)
+
+
+def unknown_meters(readings: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    """Count the readings of meters that the master data does not know.
+
+    Args:
+        readings: ``factory``, ``meter``.
+        meters: ``factory``, ``meter``.
+
+    Returns:
+        ``factory``, ``meter``, ``readings`` (a count), sorted; empty if all are known.
+    """
+    return (
+        readings.join(meters, on=["factory", "meter"], how="anti")
+        .group_by("factory", "meter")
+        .agg(readings=pl.len().cast(pl.Int64))
+        .sort("factory", "meter")
+    )
+
+
+def main_meter_hours(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    """Sum the main meters of each factory and carrier per hour; sub-meters are within them and never added.
+
+    Args:
+        facts: ENERGY_SCHEMA (more columns are ignored).
+        meters: ``factory, meter, carrier, parent, valid_from, valid_to``; a meter with null `parent` in a row
+            that is valid in an hour is a main meter of that hour.
+
+    Returns:
+        ``factory, carrier, start, end, quantity, unit, coverage, quality``, sorted by factory, carrier and
+        start. Null quantity (and quality) if any main meter of the hour is null: a sum without it would look
+        complete. Coverage is the least of the meters', since one gap is enough to miss an amount; quality the
+        worst. Unallocated amounts are in `main_meter_unallocated`.
+    """
+    return _rolled_up(facts.filter(pl.col("allocation") == "hour"), meters)
+
+
+def main_meter_unallocated(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    """Sum the unallocated amounts of main meters: what a day's total needs beyond its hours.
+
+    Args:
+        facts: as for `main_meter_hours`.
+        meters: as for `main_meter_hours`.
+
+    Returns:
+        The columns of `main_meter_hours`, one row per factory, carrier and gap [start, end).
+    """
+    return _rolled_up(facts.filter(pl.col("allocation") == "unallocated"), meters)
+
+
+def _rolled_up(rows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    main = meters.filter(pl.col("parent").is_null()).select(
+        "factory",
+        "meter",
+        "carrier",
+        begin=_us("valid_from").fill_null(-_EVER_US),
+        stop=_us("valid_to").fill_null(_EVER_US),
+    )
+    ranks = {name: rank for rank, name in enumerate(QUALITIES)}
+    known = pl.col("quantity").is_not_null().all()
+    return (
+        rows.select(ENERGY_SCHEMA.names())
+        .join(main, on=["factory", "meter", "carrier"])
+        .filter(pl.col("begin") < _us("end"), pl.col("stop") > _us("start"))
+        .unique(["factory", "meter", "carrier", "start", "end"])
+        .with_columns(pl.col("quality").replace_strict(ranks, default=None, return_dtype=pl.Int8))
+        .sort("factory", "carrier", "start", "end", "meter")
+        .group_by("factory", "carrier", "start", "end", maintain_order=True)
+        .agg(
+            quantity=pl.when(known).then(pl.col("quantity").sum()),
+            unit=pl.col("unit").first(),
+            coverage=pl.col("coverage").min(),
+            quality=pl.when(known).then(pl.col("quality").max()),
+        )
+        .with_columns(quality=_quality_name())
+    )
+
+
+def touched_days(
+    new_readings: pl.DataFrame, next_readings: pl.DataFrame, zones: pl.DataFrame, *, max_gap_s: int
+) -> pl.DataFrame:
+    """Return the factory-days whose energy facts new readings may change.
+
+    Those are the days that a reading's own time touches, those within the maximum gap to both sides (a
+    difference to a neighbour may reach so far), and the day of each meter's next reading, which owns the
+    amount of a longer gap.
+
+    Args:
+        new_readings: ``factory, at [us, UTC], stamp, length_s`` of new rows.
+        next_readings: ``factory, at``: for each new register reading its meter's next existing reading after
+            it, where there is one.
+        zones: ``factory, zone``, one row per factory.
+        max_gap_s: longest difference that is spread over hours [s].
+
+    Returns:
+        ``factory``, ``day`` (local date), sorted, without duplicates. Rows of factories without a zone give
+        no day.
+
+    Raises:
+        ValueError: a zone is unknown.
+    """
+    length = pl.duration(seconds=pl.col("length_s").fill_null(0))
+    gap = pl.duration(seconds=max_gap_s)
+    before = pl.when(pl.col("stamp") == "end").then(pl.col("at") - length).otherwise("at")
+    after = pl.when(pl.col("stamp") == "start").then(pl.col("at") + length).otherwise("at")
+    reached = pl.concat([
+        new_readings.select("factory", since=before - gap, until=after + gap),
+        next_readings.select("factory", since="at", until="at"),
+    ])  # fmt: skip
+    days = reached.select(
+        "factory", since=local_days(reached, zones, "since"), until=local_days(reached, zones, "until")
+    )
+    return (
+        days.drop_nulls()
+        .unique()
+        .select("factory", day=pl.date_ranges("since", "until"))
+        .explode("day", empty_as_null=False)
+        .unique()
+        .sort("factory", "day")
+    )
+
+
+def _us(column: str) -> pl.Expr:
+    return pl.col(column).cast(INSTANT).to_physical().cast(pl.Int64)
+
+
+def _generations(meters: pl.DataFrame, unit_multipliers: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """Index the meters by row of master data, with disjoint validity and limits in canonical units."""
+    begin = _us("valid_from").fill_null(-_EVER_US)
+    stop = _us("valid_to").fill_null(_EVER_US)
+    ordered = (
+        meters.unique()
+        .join(windows.select("factory").unique(), on="factory", how="semi")
+        .with_columns(begin=begin, stop=stop, meter_unit="unit")
+        .sort("factory", "meter", "begin", "stop", "carrier")
+        .with_columns(
+            stop=pl.min_horizontal("stop", pl.col("begin").shift(-1).over("factory", "meter")),
+            unit=pl.col("carrier").replace_strict(CANONICAL_UNITS, default=None, return_dtype=pl.String),
+        )
+    )
+    amounts, rates = (
+        unit_multipliers.filter(kind=kind).select("carrier", meter_unit="unit", **{kind: "multiplier"})
+        for kind in ("register", "power")
+    )
+    scaled = (
+        ordered.join(amounts, on=["carrier", "meter_unit"], how="left", maintain_order="left")
+        .join(rates, on=["carrier", "meter_unit"], how="left", maintain_order="left")
+        .with_columns(one_count=pl.coalesce("register", "power"))
+    )
+    _refuse(scaled.filter(pl.col("one_count").is_null()), "meter_unit")
+    return scaled.select(
+        "factory", "meter", "carrier", "unit", "begin", "stop", "one_count", "bidirectional",
+        generation=pl.int_range(pl.len(), dtype=pl.Int64),
+        modulus=pl.lit(10.0).pow(pl.col("register_digits")) * pl.col("one_count"),
+        maximum_per_h=pl.col("maximum_per_h") * pl.col("one_count"),
+        opening=pl.col("opening_value") * pl.col("one_count"),
+        closing=pl.col("closing_value") * pl.col("one_count"),
+    )  # fmt: skip
+
+
+def _refuse(unknown: pl.DataFrame, unit: str) -> None:
+    if unknown.height:
+        row = unknown.sort("factory", "meter", unit).row(0, named=True)
+        raise ValueError(
+            f"{row['factory']}/{row['meter']}: unit {row[unit]!r} ({row['carrier']}) has no multiplier"
+        )
+
+
+def _placed(
+    readings: pl.DataFrame, generations: pl.DataFrame, unit_multipliers: pl.DataFrame
+) -> pl.DataFrame:
+    """Bring readings to their row of master data and to canonical units; those of no meter fall away.
+
+    What repeats from row to row (one message carries many readings) is looked up once per run of equal rows.
+    """
+    changes = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in _HEADER)
+    numbered = readings.with_columns(changes=changes).with_columns(run=pl.col("changes").cum_sum())
+    headers = (
+        numbered.filter("changes")
+        .select("run", *_HEADER)
+        .join(
+            generations.select("generation", "factory", "meter", "carrier", "begin", "stop"),
+            on=["factory", "meter"],
+        )
+        .join(unit_multipliers, on=["carrier", "kind", "unit"], how="left")
+    )
+    _refuse(headers.filter(pl.col("multiplier").is_null()), "unit")
+    lengthless = pl.col("kind").is_in(["interval", "mean_power"]) & ~(pl.col("length_s") > 0).fill_null(
+        value=False
+    )
+    for factory, meter in (
+        headers.filter(lengthless).select("factory", "meter").sort("factory", "meter").iter_rows()
+    ):
+        raise ValueError(f"{factory}/{meter}: a reading over an interval has no length_s")
+    looked_up = headers.select(
+        "run", "generation", "multiplier", "begin", "stop",
+        rank=pl.col("kind").cast(pl.Enum(KINDS)).to_physical().cast(pl.Int8),
+        length=pl.col("length_s").cast(pl.Int64) * 1_000_000,
+        ends=pl.col("stamp") == "end",
+    )  # fmt: skip
+    middle = pl.col("at") + pl.when("ends").then(-pl.col("length") // 2).otherwise(pl.col("length") // 2)
+    instant = pl.when(pl.col("rank").is_in([_INTERVAL, _MEAN_POWER])).then(middle).otherwise("at")
+    return (
+        numbered.select("run", "sequence", "value", at=_us("at"), sent=_us("record_timestamp"))
+        .join(looked_up, on="run")
+        .filter(instant >= pl.col("begin"), instant < pl.col("stop"))
+        .with_columns(value=pl.col("value") * pl.col("multiplier"))
+        .drop("run", "begin", "stop", "multiplier")
+    )
+
+
+def _latest(readings: pl.DataFrame, *key: str) -> pl.DataFrame:
+    """Sort by key; of equal keys keep the highest sequence, then the later record, then the greater value."""
+    rising = pl.lit(value=False)
+    equal = pl.lit(value=True)
+    for name in key:
+        rising = rising | (equal & (pl.col(name) > pl.col(name).shift()))
+        equal = equal & (pl.col(name) == pl.col(name).shift())
+    if readings.select(rising.all()).item():  # null (the first row has none before it) is ignored
+        return readings
+    repeated = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in key)
+    return readings.sort(*key, "sequence", "sent", "value").filter(~repeated.fill_null(value=False))
+
+
+def _registers(placed: pl.DataFrame, generations: pl.DataFrame) -> pl.DataFrame:
+    """Return the register readings in order, with the opening and closing values of the master data."""
+    columns = ("generation", "at", "value", "sequence", "sent")
+    known = [
+        generations.filter(pl.col(value).is_not_null(), pl.col(instant).abs() != _EVER_US).select(
+            "generation",
+            at=instant,
+            value=value,
+            sequence=pl.lit(_BY_MASTER, pl.Int64),
+            sent=pl.lit(0, pl.Int64),
+        )
+        for value, instant in (("opening", "begin"), ("closing", "stop"))
+    ]
+    read = placed.filter(pl.col("rank") == _REGISTER).select(columns)
+    return _latest(pl.concat([read, *(k.select(columns) for k in known if k.height)]), "generation", "at")
+
+
+def _register_spans(registers: pl.DataFrame, generations: pl.DataFrame) -> pl.DataFrame:
+    """Turn consecutive register values into amounts: differences, roll-overs, resets."""
+    limits = generations.select("generation", "modulus", "maximum_per_h", "one_count", "bidirectional")
+    pairs = (
+        registers.with_columns(
+            start=pl.col("at").shift(),
+            before=pl.col("value").shift(),
+            same=pl.col("generation") == pl.col("generation").shift(),
+        )
+        .filter("same")
+        .join(limits, on="generation", how="left", maintain_order="left")
+    )
+    difference = pl.col("value") - pl.col("before")
+    ceiling = pl.col("maximum_per_h") * (pl.col("at") - pl.col("start")) / _HOUR_US + pl.col("one_count")
+    wrapped = difference - pl.col("modulus") * difference.sign()
+    plausible = (wrapped.abs() <= ceiling).fill_null(pl.col("modulus") / 2 > wrapped.abs())
+    one_way = (pl.col("before") < pl.col("modulus")) & (pl.col("value") >= 0) & (wrapped >= 0)
+    two_way = (difference.abs() > ceiling).fill_null(difference.abs() > pl.col("modulus") / 2)
+    drops = difference < 0
+    wraps = (plausible & pl.when("bidirectional").then(two_way).otherwise(drops & one_way)).fill_null(
+        value=False
+    )
+    reset = drops & ~wraps & ~pl.col("bidirectional")
+    amount = (
+        pl.when(wraps)
+        .then(wrapped)
+        .when(reset)
+        .then(pl.col("value").clip(lower_bound=0))
+        .otherwise(difference)
+    )
+    # Without a maximum, a value not far below the one before is rather a faulty reading than a new start.
+    implausible = (amount.abs() > ceiling).fill_null(reset & (pl.col("value") > pl.col("before") / 2))
+    negative = ~pl.col("bidirectional") & (pl.min_horizontal("value", "before") < 0)
+    quality = pl.when(implausible | negative).then(SUSPECT).when(reset).then(ESTIMATED).otherwise(MEASURED)
+    spans = pairs.select(
+        "generation",
+        "sequence",
+        "start",
+        end="at",
+        amount=amount,
+        quality=quality.cast(pl.Int8),
+        covered=~reset,
+        # A closing value of the master data belongs to the last day of the meter's life.
+        owned_at=pl.col("at") - (pl.col("sequence") == _BY_MASTER).cast(pl.Int64),
+    )
+    return _with_rate(spans)
+
+
+def _with_rate(spans: pl.DataFrame) -> pl.DataFrame:
+    return spans.with_columns(
+        rate=pl.col("amount") / (pl.col("end") - pl.col("start")),
+        skew=pl.lit(0.0),
+        moved=pl.col("amount") != 0,
+    )
+
+
+def _interval_spans(placed: pl.DataFrame, generations: pl.DataFrame, rank: int) -> pl.DataFrame:
+    """Turn interval or mean-power readings into amounts over [start, end)."""
+    limits = generations.select("generation", "maximum_per_h", "bidirectional")
+    length = pl.col("length")
+    start = pl.col("at") - pl.when("ends").then(length).otherwise(0)
+    hours = length / _HOUR_US if rank == _MEAN_POWER else pl.lit(1.0)
+    ceiling = pl.col("maximum_per_h") * length / _HOUR_US * _ROUNDING
+    amount = pl.col("value") * hours
+    negative = ~pl.col("bidirectional") & (amount < 0)
+    suspect = negative | (amount.abs() > ceiling).fill_null(value=False)
+    one_per_stamp = _latest(placed.filter(pl.col("rank") == rank), "generation", "ends", "at")
+    spans = (
+        one_per_stamp.with_columns(start=start, end=start + length)
+        .pipe(_latest, "generation", "start", "end")
+        .join(limits, on="generation", how="left", maintain_order="left")
+        .select(
+            "generation", "sequence", "sent", "start", "end",
+            amount=amount,
+            quality=pl.when(suspect).then(SUSPECT).otherwise(MEASURED).cast(pl.Int8),
+            covered=pl.lit(value=True),
+            owned_at=pl.when("ends").then(pl.col("end") - 1).otherwise("start"),
+        )
+    )  # fmt: skip
+    return _with_rate(spans)
+
+
+def _power_spans(placed: pl.DataFrame, generations: pl.DataFrame) -> pl.DataFrame:
+    """Turn consecutive power samples into trapezoids."""
+    limits = generations.select("generation", "maximum_per_h", "bidirectional")
+    samples = _latest(placed.filter(pl.col("rank") == _POWER), "generation", "at")
+    pairs = (
+        samples.with_columns(
+            start=pl.col("at").shift(),
+            before=pl.col("value").shift(),
+            same=pl.col("generation") == pl.col("generation").shift(),
+        )
+        .filter("same")
+        .join(limits, on="generation", how="left", maintain_order="left")
+    )
+    hours = (pl.col("at") - pl.col("start")) / _HOUR_US
+    negative = ~pl.col("bidirectional") & (pl.min_horizontal("value", "before") < 0)
+    largest = pl.max_horizontal(pl.col("value").abs(), pl.col("before").abs())
+    suspect = negative | (largest > pl.col("maximum_per_h") * _ROUNDING).fill_null(value=False)
+    spans = pairs.select(
+        "generation", "start",
+        end="at",
+        amount=(pl.col("before") + pl.col("value")) / 2 * hours,
+        skew=(pl.col("value") - pl.col("before")) / 2 * hours,
+        quality=pl.when(suspect).then(SUSPECT).otherwise(MEASURED).cast(pl.Int8),
+        covered=pl.lit(value=True),
+    )  # fmt: skip
+    rate = pl.col("amount") / (pl.col("end") - pl.col("start"))
+    return spans.with_columns(rate=rate, moved=pl.col("skew") != 0)
+
+
+def _once(spans: pl.DataFrame) -> pl.DataFrame:
+    """Let every instant count once: where spans of a meter overlap, cut them and keep the strongest."""
+    columns = spans.select(_SPAN_COLUMNS)
+    overlapping = (pl.col("start") < pl.col("end").shift()) & (
+        pl.col("generation") == pl.col("generation").shift()
+    )
+    contested = spans.filter(overlapping)["generation"].unique()
+    if contested.is_empty():
+        return columns
+    clean = columns.filter(~pl.col("generation").is_in(contested.implode()))
+    cut = _cut(spans.filter(pl.col("generation").is_in(contested.implode())))
+    return pl.concat([clean, cut]).sort("generation", "start")
+
+
+def _cut(spans: pl.DataFrame) -> pl.DataFrame:
+    ends = [spans.select("generation", instant=side) for side in ("start", "end")]
+    cuts = pl.concat(ends).unique().sort("generation", "instant").with_row_index("cell")
+    cells = cuts.with_columns(pl.col("cell").cast(pl.Int64), cell_end=pl.col("instant").shift(-1))
+    places = cells.select("generation", "instant", "cell")
+    pieces = (
+        spans.join(places, left_on=["generation", "start"], right_on=["generation", "instant"])
+        .rename({"cell": "first"})
+        .join(places, left_on=["generation", "end"], right_on=["generation", "instant"])
+        .with_columns(cell=pl.int_ranges("first", "cell"))
+        .explode("cell", empty_as_null=False)
+        .sort("cell", "sequence", "sent", "rate", "start", "end")
+        .group_by("cell", maintain_order=True)
+        .agg(pl.all().last(), claims=pl.len())
+        .join(cells.select("cell", cell_start="instant", cell_end="cell_end"), on="cell")
+    )
+    whole = (pl.col("cell_start") == pl.col("start")) & (pl.col("cell_end") == pl.col("end"))
+    visible = pl.col("rate") * (pl.col("cell_end") - pl.col("cell_start"))
+    alone = pl.col("claims") == 1
+    doubt = pl.when(~alone).then(ESTIMATED).when(~whole).then(INTERPOLATED).otherwise(MEASURED).cast(pl.Int8)
+    return pieces.with_columns(
+        start="cell_start",
+        end="cell_end",
+        amount=pl.when(whole).then("amount").otherwise(visible),
+        quality=pl.max_horizontal("quality", doubt),
+        covered=whole & alone,
+    ).select(_SPAN_COLUMNS)
+
+
+def _valid_hours(generations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """Return the hours of the windows in which each row of master data is valid."""
+    return (
+        hours_of(windows)
+        .with_columns(start_us=_us("start"), end_us=_us("end"))
+        .join(generations, on="factory")
+        .filter(pl.col("begin") < pl.col("end_us"), pl.col("stop") > pl.col("start_us"))
+        .sort("generation", "start")
+    )
+
+
+def _distributed(spans: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFrame:
+    """Share spans out to hours, in the order of `hours`: quantity, quality (-1: none), covered_us, moved."""
+    timeline = Timeline(_ints(spans, "generation"), _ints(spans, "start"), _ints(spans, "end"))
+    found = overlaps(
+        timeline, Timeline(*(_ints(hours, name) for name in ("generation", "start_us", "end_us")))
+    )
+    quality = spans["quality"].to_numpy()
+    moved = _ints(spans, "moved")
+    total_moved = counted(moved, found)
+    np.add.at(total_moved, found.part_hour, moved[found.part_span])
+    part_quality: Codes = np.maximum(quality[found.part_span], np.int8(INTERPOLATED))
+    return pl.DataFrame({
+        "quantity": summed(spans["amount"].to_numpy(), found, _part_amounts(spans, timeline, found)),
+        "quality": worst(quality, found, part_quality),
+        "covered_us": counted((timeline.end - timeline.start) * _ints(spans, "covered"), found),
+        "moved": total_moved,
+    })  # fmt: skip
+
+
+def _ints(frame: pl.DataFrame, column: str) -> Ints:
+    values: Ints = frame[column].cast(pl.Int64).to_numpy()
+    return values
+
+
+def _part_amounts(spans: pl.DataFrame, timeline: Timeline, found: Overlaps) -> Floats:
+    """Integrate the rate of crossing spans over their parts; a trapezoid's rate is linear in time."""
+    span = found.part_span
+    length = timeline.end[span] - timeline.start[span]
+    from_share = (found.part_start - timeline.start[span]) / length
+    to_share = (found.part_end - timeline.start[span]) / length
+    even = (found.part_end - found.part_start) * spans["rate"].to_numpy()[span]
+    amounts: Floats = even + spans["skew"].to_numpy()[span] * (to_share - from_share) * (
+        to_share + from_share - 1
+    )
+    return amounts
+
+
+def _strongest(hours: pl.DataFrame, by_kind: list[pl.DataFrame]) -> pl.DataFrame:
+    """Take each hour from the strongest kind that knows anything of it; null where none does."""
+    known = [kind["quality"] >= 0 for kind in by_kind]
+    picked = {
+        name: pl.coalesce(pl.when(knows).then(kind[name]) for kind, knows in zip(by_kind, known, strict=True))
+        for name in ("quantity", "quality", "covered_us", "moved")
+    }
+    return hours.with_columns(**picked)
+
+
+def _with_limits(
+    hourly: pl.DataFrame, generations: pl.DataFrame, running: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Mark hours beyond the meter's maximum, and flat ones while what it feeds was running, as suspect."""
+    hours = (pl.col("end_us") - pl.col("start_us")) / _HOUR_US
+    limits = generations.select("generation", "maximum_per_h")
+    beyond = (pl.col("quantity").abs() > pl.col("maximum_per_h") * hours * _ROUNDING).fill_null(value=False)
+    flat = pl.lit(value=False)
+    if running is not None:
+        spans = running.select("factory", "meter", run_start=_us("start"), run_end=_us("end"))
+        inside = (
+            hourly.join(spans, on=["factory", "meter"])
+            .filter(pl.col("run_start") <= pl.col("start_us"), pl.col("end_us") <= pl.col("run_end"))
+            .select("generation", "start")
+            .unique()
+            .with_columns(runs=pl.lit(value=True))
+        )
+        hourly = hourly.join(inside, on=["generation", "start"], how="left", maintain_order="left")
+        flat = pl.col("runs").fill_null(value=False) & (pl.col("moved") == 0)
+    return (
+        hourly.drop("maximum_per_h")
+        .join(limits, on="generation", maintain_order="left")
+        .with_columns(
+            quality=pl.when((beyond | flat) & pl.col("quality").is_not_null())
+            .then(pl.lit(SUSPECT, pl.Int8))
+            .otherwise("quality")
+        )
+    )
+
+
+def _per_meter(hourly: pl.DataFrame) -> pl.DataFrame:
+    """Join the rows of one meter (before and after a change) to one row per hour."""
+    return (
+        hourly.group_by("factory", "meter", "carrier", "start", "end", maintain_order=True)
+        .agg(
+            pl.col("unit").first(),
+            quantity=pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum()),
+            covered_us=pl.col("covered_us").sum(),
+            quality=pl.col("quality").max(),
+        )
+        .with_columns(
+            allocation=pl.lit("hour"),
+            coverage=pl.col("covered_us") / (pl.col("end") - pl.col("start")).dt.total_microseconds(),
+            quality=_quality_name(),
+        )
+        .select(ENERGY_SCHEMA.names())
+    )
+
+
+def _quality_name() -> pl.Expr:
+    codes = dict(enumerate(QUALITIES))
+    return pl.col("quality").replace_strict(codes, default=None, return_dtype=pl.String)
+
+
+def _unallocated(
+    long: list[pl.DataFrame],
+    placed: pl.DataFrame,
+    windows: pl.DataFrame,
+    generations: pl.DataFrame,
+    max_gap_us: int,
+) -> pl.DataFrame:
+    """Make a row of each amount over more than the maximum gap that a window owns."""
+    bounds = windows.select("factory", window_start=_us("start"), window_end=_us("end"))
+    columns = ("generation", "rank", "sequence", "start", "end", "amount", "quality", "owned_at")
+    rows = pl.concat(
+        kind.with_columns(rank=pl.lit(rank, pl.Int8)).select(columns) for rank, kind in enumerate(long)
+    )
+    owned = (
+        rows.join(generations.select("generation", "factory", "meter", "carrier", "unit"), on="generation")
+        .join(bounds, on="factory")
+        .filter(pl.col("window_start") <= pl.col("owned_at"), pl.col("owned_at") < pl.col("window_end"))
+        .sort("generation", "start", "rank", "sequence", "end", descending=[False, False, False, True, True])
+        .unique(["factory", "meter", "carrier", "start"], keep="first", maintain_order=True)
+    )
+    return (
+        _beside_others(owned, placed, max_gap_us)
+        .with_columns(
+            allocation=pl.lit("unallocated"),
+            start=pl.from_epoch("start", time_unit="us").cast(INSTANT),
+            end=pl.from_epoch("end", time_unit="us").cast(INSTANT),
+            quantity="amount",
+            coverage=pl.lit(0.0),
+            quality=_quality_name(),
+        )
+        .select(ENERGY_SCHEMA.names())
+    )
+
+
+def _beside_others(owned: pl.DataFrame, placed: pl.DataFrame, max_gap_us: int) -> pl.DataFrame:
+    """Mark amounts as suspect beside whose closing reading the meter sent other kinds or shorter readings."""
+    if owned.is_empty():
+        return owned
+    fine = (pl.col("rank").is_in([_REGISTER, _POWER])) | (pl.col("length") <= max_gap_us)
+    others = placed.filter(fine, pl.col("generation").is_in(owned["generation"].unique().implode()))
+    near = (
+        owned.with_row_index("row")
+        .join(others.select("generation", "at", other="rank"), on="generation")
+        .filter(
+            pl.col("other") != pl.when(pl.col("rank") == _REGISTER).then(_REGISTER).otherwise(-1),
+            (pl.col("at") - pl.col("owned_at")).abs() <= max_gap_us,
+            pl.col("start") <= pl.col("at"),
+            pl.col("at") <= pl.col("end"),
+        )["row"]
+        .unique()
+    )
+    beside = pl.int_range(pl.len(), dtype=pl.UInt32).is_in(near.implode())
+    return owned.with_columns(quality=pl.when(beside).then(pl.lit(SUSPECT, pl.Int8)).otherwise("quality"))
