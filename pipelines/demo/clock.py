@@ -43,8 +43,10 @@ def day_start_us(day: date, zone: str) -> int:
     )
     if end - start != timedelta(days=1):
         raise OperatorError(
-            f"the demo cannot simulate {day} in {zone}: it has not 24 hours; choose a zone without summer time",
-            f"데모는 {zone}의 {day}을(를) 만들 수 없습니다: 24시간이 아닙니다. 서머타임이 없는 시간대를 쓰십시오",
+            f"the demo cannot simulate {day} in {zone}: it has not 24 hours; "
+            "choose a zone without summer time",
+            f"데모는 {zone}의 {day}을(를) 만들 수 없습니다: 24시간이 아닙니다. "
+            "서머타임이 없는 시간대를 쓰십시오",
             ExitCode.SETTINGS,
         )
     return int(start.timestamp()) * _US

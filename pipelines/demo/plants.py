@@ -76,7 +76,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Planned spans [minutes after midnight] by ISO week day; an end beyond 1440 reaches into the next day."""
+    """Planned spans by ISO week day [minutes after midnight]; beyond 1440 they reach into the next day."""
 
     spans: Mapping[int, tuple[Span, ...]]
 
@@ -163,7 +163,9 @@ def _machines(process: str, count: int, run_kw: float) -> tuple[Machine, ...]:
     )
 
 
-def _machine_meters(machines: tuple[Machine, ...], opening_kwh: int, every_min: int, batch: int) -> list[Meter]:
+def _machine_meters(
+    machines: tuple[Machine, ...], opening_kwh: int, every_min: int, batch: int
+) -> list[Meter]:
     return [
         Meter(m.machine, (m.machine,), every_min=every_min, batch=batch, opening_kwh=opening_kwh + 1_379 * n)
         for n, m in enumerate(machines)

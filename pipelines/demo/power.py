@@ -76,10 +76,14 @@ class PlantDay:
 
     def flow(self, meter: Meter) -> Steps:
         """Return what flowed through a meter in each minute [1e-4 kWh, 1e-4 Nm3 of gas]."""
-        machines = sum((self.drawn[m] for m in meter.machines), np.zeros(DAY_MIN, dtype=np.int64))
+        machines = np.zeros(DAY_MIN, dtype=np.int64)
+        for machine in meter.machines:
+            machines += self.drawn[machine]
         if meter.carrier == "natural_gas":
             return np.rint(machines * self.plant.gas_nm3_per_kwh).astype(np.int64)
-        return machines + self.base if meter.base_load else machines
+        if meter.base_load:
+            machines += self.base
+        return machines
 
 
 def live_through(seed: int, plant: Plant, day: date) -> PlantDay:
@@ -141,16 +145,14 @@ def _power_samples(
     own: tuple[Stretch, ...],
     stretch_kw: npt.NDArray[np.float64],
 ) -> Steps:
-    """Return power at the minute edges; at midnight it is fixed, so that days join without knowing each other."""
+    """Return power at the minute edges; it is fixed at midnight, so that days join unknown to each other."""
     which = np.searchsorted(_edges(own)[:-1], _MINUTE_EDGES_S[:-1], side="right") - 1
     samples = np.rint(stretch_kw[which] * _flicker(rng, DAY_MIN) / SAMPLE_KW)
     midnight = round(machine.off_kw / SAMPLE_KW)
     return np.concatenate(([midnight], samples[1:], [midnight])).astype(np.int64)
 
 
-def _output(
-    rng: np.random.Generator, machine: Machine, product: Product, own: tuple[Stretch, ...]
-) -> Output:
+def _output(rng: np.random.Generator, machine: Machine, product: Product, own: tuple[Stretch, ...]) -> Output:
     """Count what a machine made: each counter only ever rises, and the total is their sum."""
     runs = [s.state == "running" and s.product == product.product for s in own]
     edges = _edges(own)

@@ -95,7 +95,7 @@ def _unplanned(start_s: int, end_s: int, *, started: bool) -> list[Stretch]:
 def _worked(
     rng: np.random.Generator, start_s: int, end_s: int, products: Iterator[str], grain_s: int
 ) -> Iterator[Stretch]:
-    """Fill planned time with runs and what interrupts them; each span begins with a set-up, but at midnight."""
+    """Fill planned time with runs and what interrupts them; a span begins with a set-up, but at midnight."""
     product, now = next(products), start_s
     if start_s > 0:
         now = min(end_s, start_s + _seconds(rng, 300, 900, grain_s))
