@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from confluent_kafka import (
     Consumer,
     IsolationLevel,
@@ -27,10 +25,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported wi
     OffsetSpec,
 )
 
+from pipelines.connectors.batching import FLUSH_BYTES, FLUSH_MESSAGES, MessageBuffer
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.decode import MessageDecoder
 from pipelines.schemas.messages import (
-    MESSAGE_SCHEMA,
     DecodedBatch,
     OffsetRange,
     Partition,
@@ -39,14 +37,9 @@ from pipelines.schemas.messages import (
 
 # The client's types say that an offset, a timestamp and a key may be null; of a received message they aren't.
 Message = Any
-FLUSH_BYTES = 4 * 1024 * 1024
-FLUSH_MESSAGES = 20_000
 LARGEST_RECORD_BYTES = 8 * 1024 * 1024
 _FIRST_ASK_MESSAGES = 100
 _ASK_TIMEOUT_S = 0.1
-# What a producer may stamp exceeds what calendars hold; the years 1 to 9999 are kept exactly.
-_EARLIEST_MS = -62_135_596_800_000
-_LATEST_MS = 253_402_300_799_999
 _HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE})  # noqa: SLF001 - librdkafka's local codes are named so
 _UNREACHABLE = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001 - as above
 _NOT_AN_ERROR_OF_READING = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED})  # no group is joined
@@ -215,23 +208,23 @@ class KafkaSource:
             OperatorError: the broker can't be reached, makes no progress for `timeout_s`, offsets of the
                 range are gone, or the topic was recreated before or while it was read.
         """
-        pending = _Pending()
+        pending = MessageBuffer()
         for messages in self._messages(offsets):
-            pending.add(messages)
+            _append(pending, messages)
             if pending.is_full():
                 batch = decoder.decode(offsets.partition, pending.flush())
                 yield batch
                 if batch.cut_at is not None:
                     self._require_incarnation(offsets.partition)
                     return
-        if pending.values:
+        if pending:
             yield decoder.decode(offsets.partition, pending.flush())
 
     def read_records(self, offsets: OffsetRange) -> Iterator[list[KafkaRecord]]:
         """Read the records of a range as they are, headers too, in lists; errors as of `read`."""
         for messages in self._messages(offsets):
             yield [
-                KafkaRecord(m.offset(), _timestamp_ms(m), m.key(), m.value(), tuple(m.headers() or ()))
+                KafkaRecord(m.offset(), m.timestamp()[1], m.key(), m.value(), tuple(m.headers() or ()))
                 for m in messages
             ]
 
@@ -313,11 +306,11 @@ _CONSUMER: dict[str, Any] = {
     "check.crcs": True,
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 2,  # the default rests for a second whenever the queue is full
-    "fetch.message.max.bytes": 4 * 1024 * 1024,
+    "fetch.message.max.bytes": 1024 * 1024,
     "fetch.max.bytes": 16 * 1024 * 1024,
     "receive.message.max.bytes": 64 * 1024 * 1024,
     "queued.min.messages": 100_000,
-    "queued.max.messages.kbytes": 16 * 1024,
+    "queued.max.messages.kbytes": 8 * 1024,  # what a slice reads beyond its end is thrown away
 }
 
 
@@ -388,55 +381,14 @@ def _require_progress(
         raise broker_error(connection, stalled, offsets.partition.topic)
 
 
+def _append(pending: MessageBuffer, messages: list[Message]) -> None:
+    pending.offsets.extend([m.offset() for m in messages])
+    pending.timestamps_ms.extend([m.timestamp()[1] for m in messages])
+    pending.keys.extend([m.key() for m in messages])
+    pending.grow([m.value() for m in messages])
+
+
 def _next_ask(messages: list[Message]) -> int:
     """Return how many messages to ask for next, so that they are about FLUSH_BYTES."""
     average = sum(len(m) for m in messages) / len(messages)
     return max(1, min(FLUSH_MESSAGES, int(FLUSH_BYTES / max(1.0, average))))
-
-
-def _timestamp_ms(message: Message) -> int:
-    kind_and_ms: tuple[int, int] = message.timestamp()
-    return min(_LATEST_MS, max(_EARLIEST_MS, kind_and_ms[1]))
-
-
-class _Pending:
-    """Messages that wait to become one MESSAGE_SCHEMA table."""
-
-    def __init__(self) -> None:
-        self.offsets: list[int] = []
-        self.timestamps_ms: list[int] = []
-        self.keys: list[bytes | None] = []
-        self.values: list[bytes | None] = []
-        self.size_bytes = 0
-
-    def add(self, messages: list[Message]) -> None:
-        self.offsets.extend([m.offset() for m in messages])
-        self.timestamps_ms.extend([m.timestamp()[1] for m in messages])
-        self.keys.extend([m.key() for m in messages])
-        values = [m.value() for m in messages]
-        self.values.extend(values)
-        self.size_bytes += sum([len(v) for v in values if v is not None])
-
-    def is_full(self) -> bool:
-        return self.size_bytes >= FLUSH_BYTES or len(self.values) >= FLUSH_MESSAGES
-
-    def flush(self) -> pa.Table:
-        table = message_table(self.offsets, self.timestamps_ms, self.keys, self.values)
-        self.__init__()  # type: ignore[misc]
-        return table
-
-
-def message_table(
-    offsets: list[int], timestamps_ms: list[int], keys: list[bytes | None], values: list[bytes | None]
-) -> pa.Table:
-    """Return a MESSAGE_SCHEMA table; timestamps outside the years 1 to 9999 are clamped to them."""
-    stamps = np.clip(np.array(timestamps_ms, dtype=np.int64), _EARLIEST_MS, _LATEST_MS) * 1000
-    return pa.table(
-        [
-            pa.array(offsets, pa.int64()),
-            pa.array(stamps, pa.int64()).cast(MESSAGE_SCHEMA.field("timestamp").type),
-            pa.array(keys, pa.large_binary()),
-            pa.array(values, pa.large_binary()),
-        ],
-        schema=MESSAGE_SCHEMA,
-    )
