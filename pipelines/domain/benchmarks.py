@@ -81,8 +81,8 @@ def released_figures(
     """Derive every figure that a night releases about one day of a cluster, behind the gate.
 
     Totals sum those who reported, and their coverage says how much of the cluster that is. Ratios compare
-    the factories of one product class with enough coverage: 3-4 holdings give the ratio of sums, from 5 the
-    type-7 median over holdings (one ratio per holding), each rounded half-even to the public grid.
+    the factories of one product class with enough coverage: few holdings give the ratio of sums, 5 and more
+    the type-7 median over holdings (one ratio per holding), each rounded half-even to the public grid.
 
     Args:
         kpis: rows of the table kpis of the day (level factory is used).

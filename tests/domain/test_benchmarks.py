@@ -1,0 +1,328 @@
+"""What a night releases about a cluster, worked by hand."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any, Literal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.domain.benchmarks import (
+    contributors_label,
+    member_gap,
+    member_position,
+    released_figures,
+    round_to_grid,
+)
+from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
+from pipelines.domain.kpis import Grid
+from pipelines.reference.kpis import kpi_catalogue
+from pipelines.schemas.tables import KPIS, RELEASES
+
+DAY = date(2025, 11, 10)
+CATALOGUE = {
+    **kpi_catalogue(),
+    "energy_kwh_per_unit": replace(
+        kpi_catalogue()["energy_kwh_per_unit"],
+        grids={"forged": Grid(0.05, 1.0), "cast": Grid(0.25, 4.0)},
+    ),
+}
+KPI_SCHEMA = {
+    "day": pl.Date, "level": pl.String, "subject": pl.String, "kpi": pl.String,
+    "definition_version": pl.String, "numerator": pl.Float64, "denominator": pl.Float64, "value": pl.Float64,
+    "unit": pl.String, "reason": pl.String, "coverage": pl.Float64, "product_class": pl.String,
+    "status": pl.String,
+}  # fmt: skip
+PER_UNIT = "energy_kwh_per_unit"
+Row = dict[str, Any]
+
+
+def cluster(holdings: str) -> ClusterDefinition:
+    """Make a cluster of factories f0, f1, ...: the n-th belongs to the holding of the n-th letter."""
+    return ClusterDefinition(
+        cluster="demo",
+        name_ko="",
+        name_en="",
+        zone="Asia/Seoul",
+        geography="KR",
+        members=tuple(Member(f"m{n}", "", "", holding) for n, holding in enumerate(holdings)),
+        factories=tuple(Factory(f"f{n}", f"m{n}", date(2025, 1, 1)) for n in range(len(holdings))),
+        gateways=(),
+        policy=DisclosurePolicy("1", 3),
+    )
+
+
+def row(
+    factory: int, kpi: str, numerator: float | None, denominator: float | None = None, **more: object
+) -> Row:
+    ratio = CATALOGUE[kpi].denominator is not None
+    known = numerator is not None and not (ratio and not denominator)
+    value = (numerator / denominator if ratio and denominator else numerator) if known else None
+    return {
+        "day": DAY, "level": "factory", "subject": f"f{factory}", "kpi": kpi, "definition_version": "1",
+        "numerator": numerator, "denominator": denominator, "value": value, "unit": CATALOGUE[kpi].unit,
+        "reason": None if known else "missing_element:x", "coverage": 1.0 if known else 0.0,
+        "product_class": "forged", "status": "final", **more,
+    }  # fmt: skip
+
+
+def release(
+    rows: list[Row], holdings: str, processes: list[str] | None = None, policy_k: int = 3
+) -> dict[str, Row]:
+    named = ["forming"] * len(holdings) if processes is None else processes
+    groups = pl.DataFrame(
+        [(f"f{n}", process) for n, process in enumerate(named)], schema=["factory", "process"], orient="row"
+    )
+    who = replace(cluster(holdings), policy=DisclosurePolicy("1", policy_k))
+    kpis = pl.DataFrame(rows, schema=KPI_SCHEMA, orient="row")
+    frame = released_figures(kpis, who, groups, CATALOGUE, DAY)
+    assert frame.schema == pl.Schema(FIGURE_SCHEMA)
+    return {figure["figure_id"]: figure for figure in frame.iter_rows(named=True)}
+
+
+def cluster_figure(figures: dict[str, Row], kpi: str) -> Row:
+    return figures[f"demo/cluster/*/day/2025-11-10/{kpi}@1"]
+
+
+def process_figure(figures: dict[str, Row], process: str = "forming") -> Row:
+    return figures[f"demo/process/{process}/day/2025-11-10/{PER_UNIT}@1"]
+
+
+def test_schemas_are_those_of_the_tables() -> None:
+    assert list(KPI_SCHEMA) == [n for n in KPIS.schema.names if n != "known_at"]
+    ledger_only = {"sequence", "revision", "known_at", "previous_sha256", "sha256"}
+    assert list(FIGURE_SCHEMA) == [n for n in RELEASES.schema.names if n not in ledger_only]
+
+
+def test_a_total_is_the_rounded_sum_of_those_who_reported_and_its_coverage_says_so() -> None:
+    rows = [row(n, "energy_kwh", kwh) for n, kwh in enumerate([100.25, 200.5, 300.0, None])]
+    figure = cluster_figure(release(rows, "abcd"), "energy_kwh")
+    assert (figure["status"], figure["value"], figure["coverage"]) == ("published", 601.0, 0.75)
+    assert (figure["statistic"], figure["unit"], figure["grid_step"]) == ("total", "kWh", 1.0)
+    assert (figure["contributors"], figure["provisional"]) == ("fewer than 10", False)
+    assert (figure["period_start"], figure["period_end"]) == (DAY, date(2025, 11, 11))
+
+
+def test_a_total_of_two_holdings_is_withheld_and_says_nothing_else() -> None:
+    rows = [row(n, "energy_kwh", 100.0) for n in range(4)]
+    figure = cluster_figure(release(rows, "aabb"), "energy_kwh")
+    assert figure["status"] == "withheld"
+    assert (figure["value"], figure["coverage"], figure["grid_step"]) == (None, None, None)
+
+
+def test_a_total_with_too_little_measured_has_no_value() -> None:
+    rows = [row(n, "energy_kwh", 100.0 if n < 3 else None) for n in range(7)]
+    figure = cluster_figure(release(rows, "abcdefg"), "energy_kwh")
+    assert (figure["status"], figure["value"], figure["coverage"]) == ("insufficient_coverage", None, 0.43)
+
+
+def test_a_cluster_that_is_silent_has_insufficient_coverage() -> None:
+    rows = [row(n, "energy_kwh", None) for n in range(4)]
+    figure = cluster_figure(release(rows, "abcd"), "energy_kwh")
+    assert (figure["status"], figure["coverage"]) == ("insufficient_coverage", 0.0)
+
+
+def test_three_or_four_holdings_give_the_ratio_of_sums_on_the_grid() -> None:
+    # (50 + 120 + 90 + 40) / (100 + 100 + 80 + 20) = 1.0; the median would be 1.1625
+    rows = [row(n, PER_UNIT, *nd) for n, nd in enumerate([(50, 100), (120, 100), (90, 80), (40, 20)])]
+    figure = process_figure(release(rows, "abcd"))
+    assert (figure["status"], figure["value"], figure["statistic"]) == ("published", 1.0, "ratio_of_sums")
+    assert figure["grid_step"] == 0.05
+
+
+def test_five_holdings_give_the_median_over_holdings_on_the_grid() -> None:
+    pairs = [(50, 100), (120, 100), (90, 80), (40, 20), (93, 100)]
+    rows = [row(n, PER_UNIT, *nd) for n, nd in enumerate(pairs)]
+    figure = process_figure(release(rows, "abcde"))
+    # 0.5, 0.93, 1.125, 1.2, 2.0: the median 1.125 lies between 1.10 and 1.15: ties to the even point
+    assert (figure["value"], figure["statistic"]) == (1.1, "order_statistic")
+
+
+def test_a_holding_is_one_value_however_many_factories_it_has() -> None:
+    pairs = [(50, 100), (120, 100), (90, 80), (40, 20), (60, 100), (126, 100)]
+    rows = [row(n, PER_UNIT, *nd) for n, nd in enumerate(pairs)]
+    # the last two belong to one holding: 186 / 200 = 0.93
+    figure = process_figure(release(rows, "abcdee"))
+    assert (figure["value"], figure["statistic"]) == (1.1, "order_statistic")
+    few = process_figure(release(rows, "abcddd"))
+    assert few["statistic"] == "ratio_of_sums"
+
+
+def test_fewer_than_three_holdings_are_withheld() -> None:
+    rows = [row(n, PER_UNIT, 10, 10) for n in range(3)]
+    figure = process_figure(release(rows, "aab"))
+    assert (figure["status"], figure["value"]) == ("withheld", None)
+
+
+def test_members_without_a_value_enter_no_comparison() -> None:
+    rows = [row(n, PER_UNIT, 10, 10) for n in range(2)] + [
+        row(2, PER_UNIT, 30, 10, value=None, reason="insufficient_coverage", coverage=0.4)
+    ]
+    assert process_figure(release(rows, "abc"))["status"] == "withheld"
+
+
+def test_another_product_class_enters_no_comparison() -> None:
+    rows = [row(n, PER_UNIT, 10, 10) for n in range(3)] + [row(3, PER_UNIT, 900, 10, product_class="cast")]
+    figure = process_figure(release(rows, "abcd"))
+    assert (figure["status"], figure["value"], figure["coverage"]) == ("published", 1.0, 1.0)
+
+
+def test_a_class_without_a_public_grid_is_withheld() -> None:
+    rows = [row(n, PER_UNIT, 10, 10, product_class="unheard-of") for n in range(4)]
+    assert process_figure(release(rows, "abcd"))["status"] == "withheld"
+
+
+def test_oee_of_the_cluster_is_a_ratio_of_sums_on_its_grid() -> None:
+    rows = [row(n, "oee", *nd) for n, nd in enumerate([(8_000, 10_000), (13_500, 30_000), (600, 1_000)])]
+    figure = cluster_figure(release(rows, "abc"), "oee")
+    # 22,100 / 41,000 = 0.539
+    assert (figure["value"], figure["statistic"], figure["grid_step"]) == (0.55, "ratio_of_sums", 0.05)
+
+
+def test_a_share_whose_losses_are_all_of_one_firm_is_withheld() -> None:
+    rows = [row(n, "oee", 10_000, 10_000) for n in range(3)] + [row(3, "oee", 7_000, 10_000)]
+    assert cluster_figure(release(rows, "abcd"), "oee")["status"] == "withheld"
+
+
+def test_a_ratio_that_only_two_hold_above_the_line_is_withheld() -> None:
+    rows = [row(n, "oee", 5_000.0 if n < 2 else 0.0, 10_000) for n in range(4)]
+    assert cluster_figure(release(rows, "abcd"), "oee")["status"] == "withheld"
+
+
+@pytest.mark.parametrize(
+    ("kpi", "reason", "status"),
+    [
+        ("oee", "zero_denominator", "not_estimable"),
+        ("oee", "missing_element:gq", "not_estimable"),
+        ("oee", "insufficient_coverage", "insufficient_coverage"),
+        (PER_UNIT, "zero_denominator", "withheld"),
+        (PER_UNIT, "missing_element:pq", "not_estimable"),
+    ],
+)
+def test_a_group_without_any_value_says_why_unless_that_tells_its_output(
+    kpi: str, reason: str, status: str
+) -> None:
+    rows = [row(n, kpi, None, reason=reason) for n in range(3)]
+    figures = release(rows, "abc")
+    figure = process_figure(figures) if kpi == PER_UNIT else cluster_figure(figures, kpi)
+    assert (figure["status"], figure["value"]) == (status, None)
+
+
+def test_a_group_too_small_to_be_shown_never_says_why() -> None:
+    rows = [row(n, "oee", None, reason="missing_element:gq") for n in range(2)]
+    assert cluster_figure(release(rows, "ab"), "oee")["status"] == "withheld"
+
+
+def test_a_sum_and_a_ratio_of_the_same_factories_are_never_published_together() -> None:
+    pairs = [(50, 100), (120, 100), (90, 80)]
+    rows = [row(n, PER_UNIT, *nd) for n, nd in enumerate(pairs)]
+    assert process_figure(release(rows, "abc"))["status"] == "published"
+    totals = [row(n, "energy_kwh", nd[0]) for n, nd in enumerate(pairs)]
+    both = release([*rows, *totals], "abc")
+    assert cluster_figure(both, "energy_kwh")["status"] == "published"
+    assert process_figure(both)["status"] == "withheld"
+    carbon = release([*rows, *(row(n, "co2e_kg", nd[0] / 2) for n, nd in enumerate(pairs))], "abc")
+    assert process_figure(carbon)["status"] == "withheld"
+
+
+def test_a_sum_and_a_ratio_of_different_groups_may_stand_together() -> None:
+    rows = [row(n, PER_UNIT, 10, 10) for n in range(6)] + [row(n, "energy_kwh", 10.0) for n in range(6)]
+    figures = release(rows, "abcdef", ["forming"] * 3 + ["casting"] * 3)
+    assert {f["status"] for f in figures.values() if f["kpi"] in {PER_UNIT, "energy_kwh"}} == {"published"}
+
+
+def test_a_factory_that_left_or_is_unknown_enters_nothing() -> None:
+    rows = [row(n, "energy_kwh", 100.0) for n in range(5)]
+    figure = cluster_figure(release(rows, "abcd"), "energy_kwh")
+    assert figure["value"] == 400.0
+
+
+def test_one_open_factory_makes_a_figure_provisional() -> None:
+    rows = [row(n, "energy_kwh", 100.0, status="provisional" if n == 1 else "final") for n in range(3)]
+    assert cluster_figure(release(rows, "abc"), "energy_kwh")["provisional"] is True
+
+
+def test_contributors_are_told_in_two_steps_only() -> None:
+    assert [contributors_label(n) for n in (0, 9, 10, 31)] == ["fewer than 10", "fewer than 10", "10+", "10+"]
+    rows = [row(n, "energy_kwh", 1.0) for n in range(10)]
+    assert cluster_figure(release(rows, "abcdefghij"), "energy_kwh")["contributors"] == "10+"
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "rounded"),
+    [
+        (1.125, 0.05, 1.1),
+        (1.175, 0.05, 1.2),
+        (0.375, 0.25, 0.5),
+        (0.125, 0.25, 0.0),
+        (601.0 - 0.5, 1.0, 600.0),
+        (0.1 + 0.2, 0.05, 0.3),
+        (7.0, 0.5, 7.0),
+        (-0.08, 0.05, -0.1),
+    ],
+)
+def test_rounding_goes_to_the_nearest_point_and_ties_to_the_even_one(
+    value: float, step: float, rounded: float
+) -> None:
+    assert round_to_grid(value, step) == rounded
+
+
+@pytest.mark.parametrize(
+    ("value", "reference", "direction", "position"),
+    [
+        (0.90, 1.00, "lower", "better"),
+        (1.10, 1.00, "lower", "worse"),
+        (1.05, 1.00, "lower", "same"),
+        (0.30, 0.25, "higher", "same"),
+        (0.31, 0.25, "higher", "better"),
+        (0.19, 0.25, "higher", "worse"),
+        (None, 0.25, "higher", None),
+        (0.25, None, "higher", None),
+    ],
+)
+def test_a_member_is_better_about_the_same_or_worse(
+    value: float | None, reference: float | None, direction: Literal["lower", "higher"], position: str | None
+) -> None:
+    assert member_position(value, reference, grid_step=0.05, direction=direction) == position
+
+
+def test_the_gap_is_the_own_value_minus_the_reference() -> None:
+    assert member_gap(1.5, 1.25) == 0.25
+    assert member_gap(None, 1.25) is None
+
+
+@given(st.permutations(range(7)), st.integers(2, 3))
+@settings(max_examples=20, deadline=None)
+def test_neither_order_nor_splitting_a_factory_changes_what_is_released(order: list[int], parts: int) -> None:
+    pairs = [(50.1, 100), (120.3, 100), (90.7, 80), (40.2, 20), (93.3, 100), (77.7, 70), (81.9, 100)]
+    rows = [row(n, PER_UNIT, *nd) for n, nd in enumerate(pairs)] + [
+        row(n, "energy_kwh", nd[0]) for n, nd in enumerate(pairs)
+    ]
+    holdings = "abcdefg"
+    whole = release(rows, holdings)
+    shuffled = [rows[n] for n in order] + [rows[7 + n] for n in order]
+    assert release(shuffled, holdings) == whole
+    extra = [
+        row(
+            7 + k,
+            r["kpi"],
+            r["numerator"] / parts,
+            None if r["denominator"] is None else r["denominator"] / parts,
+        )
+        for k in range(parts - 1)
+        for r in (rows[0], rows[7])
+    ]
+    first = [
+        row(
+            0,
+            r["kpi"],
+            r["numerator"] / parts,
+            None if r["denominator"] is None else r["denominator"] / parts,
+        )
+        for r in (rows[0], rows[7])
+    ]
+    split = [*first, *rows[1:7], *rows[8:], *extra]
+    assert release(split, holdings + "a" * (parts - 1)) == whole
