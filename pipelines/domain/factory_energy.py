@@ -23,6 +23,8 @@ def factory_hours(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
         facts: rows of facts_energy: ``factory, meter, carrier, allocation, start, end, quantity`` [kWh, null:
             not known], ``coverage`` [1], ``quality, status, day``.
         meters: ``factory, meter, carrier, parent``; ``parent`` null: a main meter. Sub-meters are not added.
+            With ``profile_version`` each row holds only for the facts of that profile: needed where days of
+            several profiles come together, for a meter may move in the tree.
 
     Returns:
         ``factory, day, allocation, start, end, energy_kwh`` [kWh; null: no main meter knows it],
@@ -30,13 +32,14 @@ def factory_hours(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
         nothing), ``status``; sorted by factory, allocation, start.
     """
     main = meters.filter((pl.col("carrier") == "electricity") & pl.col("parent").is_null())
+    place = [c for c in ("factory", "meter", "profile_version") if c in meters.columns]
     rank = pl.col("quality").replace_strict(
         _QUALITY_ORDER, range(len(_QUALITY_ORDER)), return_dtype=pl.Int8, default=None
     )
     hour = pl.col("allocation") == "hour"
     return (
         facts.filter(pl.col("carrier") == "electricity")
-        .join(main.select("factory", "meter").unique(), on=["factory", "meter"], how="semi")
+        .join(main, on=place, how="semi")
         .group_by("factory", "day", "allocation", "start")
         .agg(
             pl.col("end").max(),

@@ -265,3 +265,16 @@ def test_a_gap_that_begins_with_an_hour_stays_a_row_of_its_own() -> None:
         ("hour", None, 0.0),
         ("unallocated", 40.0, None),
     ]
+
+
+def test_a_meter_that_moved_in_the_tree_counts_only_while_it_was_a_main_meter() -> None:
+    both = facts([("main-1", "hour", 5.0, 1.0, "measured"), ("press", "hour", 4.0, 1.0, "measured")])
+    of_profiles = pl.concat(
+        [
+            METERS.with_columns(profile_version=pl.lit("new")),
+            METERS.with_columns(profile_version=pl.lit("old"), parent=pl.lit(None, pl.String)),
+        ]
+    )
+    for version, kwh in (("new", 5.0), ("old", 9.0)):
+        versioned = both.with_columns(profile_version=pl.lit(version))
+        assert factory_hours(versioned, of_profiles)["energy_kwh"].to_list() == [kwh]
