@@ -81,7 +81,7 @@ class TestLocalRegistry:
     def test_a_read_only_folder_is_the_operators_to_mend(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refused(*_: object) -> None:
+        def refused(*_: object, **__: object) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
 
         monkeypatch.setattr(Path, "write_text", refused)  # root may write to read-only folders
