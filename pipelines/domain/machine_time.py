@@ -1,0 +1,183 @@
+"""Machine time: from changes of state and stop records to seconds per hour by ISO 22400-2 element.
+
+Belongs here: which state holds at each second, and what it counts as. Does not belong here: KPIs
+(pipelines.domain.kpis), shift calendars (pipelines.domain.calendar), quantities
+(pipelines.domain.production).
+
+How the rules are read here, where they leave room:
+
+- The elements of an hour exclude each other and add up to it: apt + asut + adet + adot + pmt + cmt + off +
+  unknown. A known state counts for what it is, planned or not (work outside the shifts is production).
+- Time without a known state is `unknown` where the calendar plans it, else `off`. Time in state `off` is off,
+  planned or not. Where no calendar is known, time without a state is unknown and PBT is null.
+- `off` yields to every other state that holds at the same time, and an unknown state to all.
+- Coverage is the known share of the planned time; 1 where nothing is planned (there is nothing to know);
+  without a calendar the known share of the hour. Quality is `measured`, null where coverage is 0.
+- A failure is a moment at which the strongest state becomes down, stopped or repair and was none of them
+  before. At the very start of a window it counts only if a state before it is known.
+"""
+
+import polars as pl
+
+from pipelines.domain.calendar import INSTANT, hours_of
+
+ALL_PRODUCTS = "*"
+MACHINE_KEY = ("factory", "machine", "product", "start")
+_TIMES = ("pbt_s", "apt_s", "asut_s", "adet_s", "adot_s", "pmt_s", "cmt_s", "off_s", "unknown_s")
+QUANTITIES = ("pq", "gq", "sq", "rq", "ip", "gp")
+MACHINE_SCHEMA = pl.Schema({
+    "factory": pl.String(), "machine": pl.String(), "product": pl.String(), "start": INSTANT, "end": INSTANT,
+    **dict.fromkeys(_TIMES, pl.Float64()),
+    "failures": pl.Int64(),
+    **dict.fromkeys((*QUANTITIES, "pru_s"), pl.Float64()),
+    "coverage": pl.Float64(), "quality": pl.String(),
+})  # fmt: skip
+
+# Ascending precedence; 0 is time without a known state.
+_PRECEDENCE = {
+    "off": 1, "running": 2, "setup": 3, "idle": 4, "delay": 4, "down": 5, "stopped": 5, "maintenance": 6,
+    "repair": 7,
+}  # fmt: skip
+_ELEMENTS = {2: "apt_s", 3: "asut_s", 4: "adet_s", 5: "adot_s", 6: "pmt_s", 7: "cmt_s"}
+_LEVELS = tuple(range(1, 8))
+_FAILING = (5, 7)
+_US = 1_000_000
+_MACHINE = ["factory", "machine"]
+
+
+def hourly_machine_time(
+    states: pl.DataFrame, machines: pl.DataFrame, windows: pl.DataFrame, planned: pl.DataFrame
+) -> pl.DataFrame:
+    """Sum each machine's seconds per hour and element; the rules stand at the head of this module.
+
+    Args:
+        states: ``factory, machine, at, until [us, UTC], state, sequence, record_timestamp``: changes of state
+            (null `until`) and stop records, in the windows; also of each machine the last change before each
+            stretch of windows, and the stop records that reach into it. Any order, duplicates allowed: the
+            highest sequence wins, then the later record timestamp.
+        machines: ``factory, machine``; states of others give no rows.
+        windows: ``factory, start, end`` [us, UTC]: one local day each, disjoint within a factory.
+        planned: ``factory, start, end`` as pipelines.domain.calendar.planned_segments gives it: disjoint; a
+            row of nulls means that the factory's calendar is not known.
+
+    Returns:
+        MACHINE_SCHEMA sorted by MACHINE_KEY, one row per machine and hour with product ``*``; times [s],
+        quantities null.
+    """
+    pieces = _pieces(_spans(states, windows), machines, windows, planned)
+    seconds = (pl.col("next") - pl.col("instant")) / _US
+    element = {
+        name: pl.when(pl.col("level") == level).then(seconds).otherwise(0.0).sum()
+        for level, name in _ELEMENTS.items()
+    }
+    silent = pl.col("level") == 0
+    may_be_off = silent & pl.col("calendar") & (pl.col("plan") == 0)
+    grouped = pieces.group_by("factory", "machine", "start", "end", maintain_order=True).agg(
+        pl.col("calendar").first(),
+        pbt_s=pl.when(pl.col("plan") > 0).then(seconds).otherwise(0.0).sum(),
+        off_s=pl.when((pl.col("level") == 1) | may_be_off).then(seconds).otherwise(0.0).sum(),
+        unknown_s=pl.when(silent & ~may_be_off).then(seconds).otherwise(0.0).sum(),
+        failures=pl.col("fails").sum().cast(pl.Int64),
+        **element,
+    )
+    return _as_facts(grouped)
+
+
+def _as_facts(hours: pl.DataFrame) -> pl.DataFrame:
+    length = (pl.col("end") - pl.col("start")).dt.total_microseconds() / _US
+    to_know = pl.when("calendar").then("pbt_s").otherwise(length)
+    coverage = pl.when(to_know > 0).then(1 - pl.col("unknown_s") / to_know).otherwise(1.0)
+    return (
+        hours.with_columns(coverage=coverage, pbt_s=pl.when("calendar").then("pbt_s"))
+        .with_columns(
+            product=pl.lit(ALL_PRODUCTS),
+            quality=pl.when(pl.col("coverage") > 0).then(pl.lit("measured")),
+            **{name: pl.lit(None, pl.Float64) for name in (*QUANTITIES, "pru_s")},
+        )
+        .select(MACHINE_SCHEMA.names())
+        .sort(MACHINE_KEY)
+    )
+
+
+def _us(column: str) -> pl.Expr:
+    return pl.col(column).cast(INSTANT).to_physical().cast(pl.Int64)
+
+
+def _spans(states: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """Give every change of state and stop record its span [at, until) and precedence."""
+    horizon = windows.group_by("factory").agg(horizon=_us("end").max())
+    latest = (
+        states.with_columns(change=pl.col("until").is_null())
+        .sort(*_MACHINE, "change", "at", "sequence", "record_timestamp", "state", "until")
+        .unique([*_MACHINE, "change", "at"], keep="last", maintain_order=True)
+        .join(horizon, on="factory", maintain_order="left")
+    )
+    following = _us("at").shift(-1).over([*_MACHINE, "change"])
+    level = pl.col("state").replace_strict(_PRECEDENCE, default=0, return_dtype=pl.Int8)
+    return (
+        latest.select(
+            *_MACHINE,
+            begin=_us("at"),
+            stop=pl.when("change").then(following.fill_null(pl.col("horizon"))).otherwise(_us("until")),
+            level=level,
+        )
+        .filter(pl.col("begin") < pl.col("stop"), pl.col("level") > 0)
+        .sort(*_MACHINE, "begin")
+    )
+
+
+def _pieces(
+    spans: pl.DataFrame, machines: pl.DataFrame, windows: pl.DataFrame, planned: pl.DataFrame
+) -> pl.DataFrame:
+    """Cut time where anything changes and tell for each piece what holds, by counting what is open.
+
+    Returns:
+        factory, machine, start, end (of its hour), instant, next [us], level (strongest state, 0: none),
+        plan (> 0: planned), fails (1: a failure begins with the piece), calendar (whether one is known).
+    """
+    known = machines.select(_MACHINE).unique()
+    unknown = planned.filter(pl.col("start").is_null()).select("factory").unique()
+    shifts = planned.drop_nulls().select("factory", begin=_us("start"), stop=_us("end"))
+    bounds = windows.select("factory", begin=_us("start"), stop=_us("end"))
+    hours = hours_of(windows).with_columns(hour=_us("start"))
+    events = pl.concat([
+        *(_events(spans.join(known, on=_MACHINE, how="semi").filter(level=n), f"level_{n}") for n in _LEVELS),
+        _events(shifts.join(known, on="factory"), "plan"),
+        _events(bounds.join(known, on="factory"), "window"),
+        bounds.join(known, on="factory").select(*_MACHINE, instant="begin", opens=pl.lit(value=True)),
+        hours.join(known, on="factory").select(*_MACHINE, "hour", instant="hour"),
+    ], how="diagonal")  # fmt: skip
+    counts = [*(f"level_{n}" for n in _LEVELS), "plan", "window"]
+    return (
+        events.group_by(*_MACHINE, "instant")
+        .agg(pl.col(counts).sum(), pl.col("hour").max(), opens=pl.col("opens").any())
+        .sort(*_MACHINE, "instant")
+        .with_columns(pl.col(counts).cum_sum().over(_MACHINE), pl.col("hour").forward_fill().over(_MACHINE))
+        .with_columns(
+            level=pl.max_horizontal(pl.when(pl.col(f"level_{n}") > 0).then(n).otherwise(0) for n in _LEVELS),
+            next=pl.col("instant").shift(-1).over(_MACHINE),
+        )
+        .with_columns(fails=_failure_begins())
+        .filter(pl.col("window") > 0)
+        .join(hours, on=["factory", "hour"], how="left", maintain_order="left")
+        .join(
+            unknown.with_columns(calendar=pl.lit(value=False)),
+            on="factory",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(pl.col("calendar").fill_null(value=True))
+    )
+
+
+def _failure_begins() -> pl.Expr:
+    before = pl.col("level").shift().over(_MACHINE).fill_null(0)
+    entered = pl.col("level").is_in(_FAILING) & ~before.is_in(_FAILING)
+    # A machine of which nothing was known before the window is not known to have entered anything.
+    return entered & ~(pl.col("opens") & (before == 0))
+
+
+def _events(spans: pl.DataFrame, what: str) -> pl.DataFrame:
+    opens = spans.select(*_MACHINE, instant="begin", **{what: pl.lit(1, pl.Int32)})
+    closes = spans.select(*_MACHINE, instant="stop", **{what: pl.lit(-1, pl.Int32)})
+    return pl.concat([opens, closes])
