@@ -41,7 +41,9 @@ LARGEST_RECORD_BYTES = 8 * 1024 * 1024
 _FIRST_ASK_MESSAGES = 100
 _ASK_TIMEOUT_S = 0.1
 _HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE})  # noqa: SLF001 - librdkafka's local codes are named so
-_UNREACHABLE = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001 - as above
+_UNREACHABLE = frozenset(
+    {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001 - as above
+)
 _NOT_AN_ERROR_OF_READING = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED})  # no group is joined
 
 
@@ -155,6 +157,18 @@ def open_admin(connection: KafkaConnection) -> AdminClient:
                 raise broker_error(connection, hopeless or error.args[0]) from error
         else:
             return admin
+
+
+def broker_cluster_id(connection: KafkaConnection) -> str:
+    """Return the id that the brokers give their cluster: a broker made anew is another one.
+
+    Raises:
+        OperatorError: SOURCE: the broker can't be reached.
+    """
+    try:
+        return str(open_admin(connection).list_topics(timeout=connection.timeout_s).cluster_id)
+    except KafkaException as error:
+        raise broker_error(connection, error.args[0]) from error
 
 
 def _bad_settings(error: KafkaError) -> OperatorError:

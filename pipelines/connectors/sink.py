@@ -67,9 +67,19 @@ class KafkaSink:
             OperatorError: a record was refused, or nothing was acknowledged for `timeout_s`.
         """
         producer, delivery = self._open(), _Delivery(self.connection, topic)
-        for record in records:
-            self._queue(producer, topic, record, delivery)
+        try:
+            for record in records:
+                self._queue(producer, topic, record, delivery)
+                delivery.raise_failure()
+            self._flush(producer, topic)
             delivery.raise_failure()
+        except BaseException:
+            self._producer = None  # what is still queued must not follow with a later `send`
+            producer.purge()
+            raise
+        return delivery.acknowledged
+
+    def _flush(self, producer: Producer, topic: str) -> None:
         waiting = len(producer)
         deadline = time.monotonic() + self.connection.timeout_s
         while waiting:
@@ -79,8 +89,6 @@ class KafkaSink:
             elif time.monotonic() > deadline:
                 raise broker_error(self.connection, KafkaError(KafkaError._TIMED_OUT), topic)  # noqa: SLF001 - librdkafka's code
             waiting = still
-        delivery.raise_failure()
-        return delivery.acknowledged
 
     def _open(self) -> Producer:
         if self._producer is None:

@@ -59,6 +59,7 @@ class LocalBroker:
         folder: its own folder, created if missing: records, configuration and broker.log.
         progress: called with one line where something takes long (the jars, the first time).
         overrides: further broker properties, in place of ours of the same name.
+        client: librdkafka's settings of a client, where overrides ask more of one than an address.
 
     Raises:
         BrokerUnavailable: on entering, if it can't be started (exit code SOURCE), or another live process
@@ -70,11 +71,13 @@ class LocalBroker:
         folder: Path,
         progress: Callable[[str], None] = lambda _line: None,
         overrides: dict[str, str] | None = None,
+        client: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.bootstrap_servers = ""
         self._progress = progress
         self._overrides = overrides or {}
+        self._client = client or {}
         self._broker: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
 
@@ -126,7 +129,8 @@ class LocalBroker:
             self._broker = _start_tied([*command, "kafka.Kafka", str(properties)], log)
         (self.folder / "pid").write_text(str(self._broker.pid))
         self.bootstrap_servers = f"127.0.0.1:{client_port}"
-        _await_answer(self._broker, self.bootstrap_servers, self.folder / "broker.log")
+        client = {**self._client, "bootstrap.servers": self.bootstrap_servers}
+        _await_answer(self._broker, client, self.folder / "broker.log")
 
 
 def _sole_user(folder: Path) -> IO[str]:
@@ -326,11 +330,9 @@ def _start_tied(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return started[0]
 
 
-def _await_answer(broker: subprocess.Popen[bytes], bootstrap_servers: str, log: Path) -> None:
+def _await_answer(broker: subprocess.Popen[bytes], client: dict[str, str], log: Path) -> None:
     """Wait until the broker answers a client, or say why it doesn't."""
-    admin = AdminClient(
-        {"bootstrap.servers": bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 100}
-    )
+    admin = AdminClient({**client, "log_level": 0, "reconnect.backoff.max.ms": 100})
     deadline = time.monotonic() + START_TIMEOUT_S
     while broker.poll() is None and time.monotonic() < deadline:
         try:

@@ -15,12 +15,14 @@ from pipelines.connectors.kafka import KafkaConnection, KafkaRecord, KafkaSource
 from pipelines.connectors.sink import KafkaSink, Record
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.contracts import contract
+from pipelines.schemas.encode import encode_message, parsed_schema
 from pipelines.schemas.messages import OffsetRange, Partition
 from pipelines.schemas.registry import RegistryUnavailable
 
 TOPIC = "factory.a1.energy"
 ENERGY = Partition(TOPIC, 0, "first")
 Publish = Callable[[Iterable[Record]], str]
+Messages = Any  # the class of that name in conftest.py, which can't be imported
 
 
 def kept(records: list[Record], start: int = 0) -> list[KafkaRecord]:
@@ -34,7 +36,7 @@ def files_below(root: Path) -> list[str]:
 
 @pytest.mark.kafka
 def test_kafka_and_its_archive_give_identical_rows_and_dead_letters(
-    connection: KafkaConnection, publish: Publish, messages: Any, tmp_path: Path
+    connection: KafkaConnection, publish: Publish, messages: Messages, tmp_path: Path
 ) -> None:
     topic = publish(messages.mixed())
     source = KafkaSource(connection)
@@ -55,7 +57,7 @@ def test_kafka_and_its_archive_give_identical_rows_and_dead_letters(
 
 @pytest.mark.kafka
 def test_copying_again_appends_only_what_is_new_and_keeps_what_kafka_dropped(
-    connection: KafkaConnection, publish: Publish, messages: Any, tmp_path: Path
+    connection: KafkaConnection, publish: Publish, messages: Messages, tmp_path: Path
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(10))
     source = KafkaSource(connection)
@@ -72,7 +74,7 @@ def test_copying_again_appends_only_what_is_new_and_keeps_what_kafka_dropped(
     assert messages.read(archive, bounds).rows["offset"].to_pylist() == list(range(15))
 
 
-def test_the_layout_is_that_of_the_connect_sink(messages: Any, tmp_path: Path) -> None:
+def test_the_layout_is_that_of_the_connect_sink(messages: Messages, tmp_path: Path) -> None:
     records = kept(messages.mixed(), start=1234)
     ArchiveWriter(tmp_path, messages.registry).append(OffsetRange(ENERGY, 1234, 1300), records)
     assert files_below(tmp_path) == [
@@ -93,7 +95,7 @@ def test_the_layout_is_that_of_the_connect_sink(messages: Any, tmp_path: Path) -
     assert (poison["offset"], poison["value"]) == (1235, records[1].value)
 
 
-def test_equal_records_make_equal_files(messages: Any, tmp_path: Path) -> None:
+def test_equal_records_make_equal_files(messages: Messages, tmp_path: Path) -> None:
     for root in ("one", "two"):
         ArchiveWriter(tmp_path / root, messages.registry).append(
             OffsetRange(ENERGY, 0, 22), kept(messages.mixed())
@@ -103,7 +105,7 @@ def test_equal_records_make_equal_files(messages: Any, tmp_path: Path) -> None:
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in one)
 
 
-def test_a_range_within_a_container_is_read_alone(messages: Any, tmp_path: Path) -> None:
+def test_a_range_within_a_container_is_read_alone(messages: Messages, tmp_path: Path) -> None:
     ArchiveWriter(tmp_path, messages.registry).append(OffsetRange(ENERGY, 0, 22), kept(messages.mixed()))
     source = pickle.loads(pickle.dumps(ArchiveSource(tmp_path)))  # noqa: S301 - our own bytes
     (batch,) = source.read(OffsetRange(ENERGY, 3, 9), messages.decoder)
@@ -111,7 +113,7 @@ def test_a_range_within_a_container_is_read_alone(messages: Any, tmp_path: Path)
 
 
 def test_a_large_archive_is_rolled_and_read_across_its_containers(
-    messages: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    messages: Messages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containers, "ROLL_BYTES", 1000)
     records = [messages.record(i, messages.good(i)) for i in range(100)]
@@ -122,7 +124,7 @@ def test_a_large_archive_is_rolled_and_read_across_its_containers(
     assert messages.read(source, bounds).rows["offset"].to_pylist() == list(range(100))
 
 
-def test_another_schema_begins_another_container(messages: Any, tmp_path: Path) -> None:
+def test_another_schema_begins_another_container(messages: Messages, tmp_path: Path) -> None:
     other_id = b"\x00\x00\x00\x00\x02"  # the states' contract: no energy message, but an id of the registry
     state = _state_message(messages)
     assert state[:5] == other_id
@@ -138,24 +140,12 @@ def test_another_schema_begins_another_container(messages: Any, tmp_path: Path) 
     assert messages.read(source, bounds).messages["value"].to_pylist() == values
 
 
-def _state_message(messages: Any) -> bytes:
-    from pipelines.schemas.encode import encode_message, parsed_schema  # noqa: PLC0415 - for this helper only
-
-    schema = parsed_schema(messages.registry.text(2))
-    record: dict[str, Any] = {}
-    for field in contract("states")["fields"]:
-        if "default" not in field:
-            record[field["name"]] = _any_value(field["type"])
-    return encode_message(2, schema, record)
+def _state_message(messages: Messages) -> bytes:
+    record = {"factory": "a1", "machine": "press", "state": "run", "at": 1, "sequence": 1}
+    return encode_message(2, parsed_schema(messages.registry.text(2)), record)
 
 
-def _any_value(kind: Any) -> Any:
-    if isinstance(kind, dict):
-        return kind["symbols"][0] if kind["type"] == "enum" else _any_value(kind["type"])
-    return {"string": "x", "long": 1, "int": 1, "double": 1.0, "boolean": True}[kind]
-
-
-def test_the_sink_numbers_records_and_continues_where_it_stopped(messages: Any, tmp_path: Path) -> None:
+def test_the_sink_numbers_records_and_continues_where_it_stopped(messages: Messages, tmp_path: Path) -> None:
     sink = ArchiveSink(tmp_path, messages.registry)
     sink.ensure_topics([TOPIC])
     assert sink.send(TOPIC, [messages.record(i, messages.good(i)) for i in range(3)]) == 3
@@ -169,7 +159,7 @@ def test_the_sink_numbers_records_and_continues_where_it_stopped(messages: Any, 
     assert whole.undecodable["offset"].to_pylist() == [3]
 
 
-def test_a_topic_that_is_archived_anew_is_another_incarnation(messages: Any, tmp_path: Path) -> None:
+def test_a_topic_that_is_archived_anew_is_another_incarnation(messages: Messages, tmp_path: Path) -> None:
     records = [messages.record(0, messages.good(0))]
     for root in ("one", "two"):
         ArchiveSink(tmp_path / root, messages.registry).send(TOPIC, records)
@@ -179,7 +169,7 @@ def test_a_topic_that_is_archived_anew_is_another_incarnation(messages: Any, tmp
         messages.read(ArchiveSource(tmp_path / "two"), one)
 
 
-def test_a_range_that_does_not_continue_the_archive_is_refused(messages: Any, tmp_path: Path) -> None:
+def test_a_range_that_does_not_continue_the_archive_is_refused(messages: Messages, tmp_path: Path) -> None:
     writer = ArchiveWriter(tmp_path, messages.registry)
     records = kept([messages.record(0, messages.good(0))])
     writer.append(OffsetRange(ENERGY, 0, 1), records)
@@ -191,7 +181,7 @@ def test_a_range_that_does_not_continue_the_archive_is_refused(messages: Any, tm
 
 
 def test_offsets_that_no_container_holds_are_a_clear_error(
-    messages: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    messages: Messages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containers, "ROLL_BYTES", 1)
     records = [messages.record(i, messages.good(i)) for i in range(3)]
@@ -204,7 +194,9 @@ def test_offsets_that_no_container_holds_are_a_clear_error(
         assert raised.value.code is ExitCode.SOURCE
 
 
-def test_what_a_killed_writer_left_is_not_seen_and_does_not_disturb(messages: Any, tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_is_not_seen_and_does_not_disturb(
+    messages: Messages, tmp_path: Path
+) -> None:
     folder = tmp_path / "topics" / TOPIC / "partition=0"
     folder.mkdir(parents=True)
     (folder / f"{TOPIC}+0+0000000000.poison.avro").write_bytes(b"half a file")
@@ -215,7 +207,7 @@ def test_what_a_killed_writer_left_is_not_seen_and_does_not_disturb(messages: An
     assert messages.read(source, bounds).undecodable.num_rows == 10
 
 
-def test_a_damaged_or_exchanged_container_is_named(messages: Any, tmp_path: Path) -> None:
+def test_a_damaged_or_exchanged_container_is_named(messages: Messages, tmp_path: Path) -> None:
     ArchiveWriter(tmp_path, messages.registry).append(OffsetRange(ENERGY, 0, 22), kept(messages.mixed()))
     good, poison = (tmp_path / f for f in files_below(tmp_path))
     source = ArchiveSource(tmp_path)
@@ -233,7 +225,7 @@ def test_a_damaged_or_exchanged_container_is_named(messages: Any, tmp_path: Path
         source.bounds([TOPIC])
 
 
-def test_a_registry_that_is_down_keeps_bytes_that_decode_later(messages: Any, tmp_path: Path) -> None:
+def test_a_registry_that_is_down_keeps_bytes_that_decode_later(messages: Messages, tmp_path: Path) -> None:
     class Down:
         def text(self, schema_id: int) -> str | None:
             raise RegistryUnavailable("http://registry", f"id {schema_id}")
@@ -252,7 +244,7 @@ def test_a_missing_archive_is_one_clear_line(tmp_path: Path) -> None:
     assert "\n" not in raised.value.english + raised.value.korean
 
 
-def connect_container(root: Path, start: int, messages: Any, numbers: Iterable[int]) -> None:
+def connect_container(root: Path, start: int, messages: Messages, numbers: Iterable[int]) -> None:
     """Write a container as the Connect sink does: the values alone."""
     schema = fastavro.parse_schema(contract("energy"))
     values = [fastavro.schemaless_reader(BytesIO(messages.good(number)[5:]), schema) for number in numbers]
@@ -263,7 +255,7 @@ def connect_container(root: Path, start: int, messages: Any, numbers: Iterable[i
 
 
 def test_containers_of_the_connect_sink_are_read_with_offsets_from_their_names(
-    messages: Any, tmp_path: Path
+    messages: Messages, tmp_path: Path
 ) -> None:
     connect_container(tmp_path, 40, messages, range(3))
     connect_container(tmp_path, 43, messages, range(3, 5))

@@ -1,30 +1,38 @@
+import os
 import pickle
-import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    ResourcePatternType,
     ResourceType,
 )
 
 from pipelines.connectors import kafka
 from pipelines.connectors.kafka import KafkaConnection, KafkaSource
 from pipelines.connectors.sink import KafkaSink, Record
+from pipelines.demo.broker import LocalBroker
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.messages import OffsetRange
 
 pytestmark = pytest.mark.kafka
 Publish = Callable[[Iterable[Record]], str]
+Messages = Any  # the class of that name in conftest.py, which can't be imported
 
 
 def wait_for(answers: dict[Any, Any]) -> None:
@@ -33,7 +41,7 @@ def wait_for(answers: dict[Any, Any]) -> None:
 
 
 def test_what_was_sent_is_read_with_offsets_keys_and_the_stamp_of_sending(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(5))
     source = KafkaSource(connection)
@@ -49,7 +57,7 @@ def test_what_was_sent_is_read_with_offsets_keys_and_the_stamp_of_sending(
 
 
 def test_good_messages_arrive_between_every_kind_of_poison(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     records = messages.mixed()
     source = KafkaSource(connection)
@@ -61,7 +69,7 @@ def test_good_messages_arrive_between_every_kind_of_poison(
 
 
 def test_a_range_is_read_from_its_start_to_its_end_and_no_further(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(1000))
     source = pickle.loads(pickle.dumps(KafkaSource(connection)))  # noqa: S301 - our own bytes
@@ -72,7 +80,7 @@ def test_a_range_is_read_from_its_start_to_its_end_and_no_further(
 
 
 def test_an_empty_range_reads_nothing_at_once(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     source = KafkaSource(connection)
     (bounds,) = source.bounds([publish([])])
@@ -80,7 +88,9 @@ def test_an_empty_range_reads_nothing_at_once(
     assert list(source.read(OffsetRange(bounds.partition, 0, 0), messages.decoder)) == []
 
 
-def test_a_large_record_is_read_whole(connection: KafkaConnection, publish: Publish, messages: Any) -> None:
+def test_a_large_record_is_read_whole(
+    connection: KafkaConnection, publish: Publish, messages: Messages
+) -> None:
     large = bytes(range(256)) * 4096 * 7  # 7 MiB; topics allow 8
     source = KafkaSource(connection)
     (bounds,) = source.bounds([publish([Record(b"k", large, 1), Record(b"k", messages.good(1), 2)])])
@@ -92,7 +102,7 @@ def test_a_large_record_is_read_whole(connection: KafkaConnection, publish: Publ
 
 @pytest.mark.parametrize("refilled", [2, 9])
 def test_a_recreated_topic_is_another_incarnation_shorter_or_longer(
-    connection: KafkaConnection, publish: Publish, messages: Any, refilled: int
+    connection: KafkaConnection, publish: Publish, messages: Messages, refilled: int
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(5))
     source = KafkaSource(connection)
@@ -119,7 +129,7 @@ def create_when_gone(sink: KafkaSink, topic: str) -> None:
 
 
 def test_a_topic_recreated_while_it_is_read_fails_the_read(
-    connection: KafkaConnection, publish: Publish, messages: Any, monkeypatch: pytest.MonkeyPatch
+    connection: KafkaConnection, publish: Publish, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(50))
     source = KafkaSource(connection)
@@ -140,7 +150,7 @@ def bounds_range(bounds: kafka.PartitionBounds) -> OffsetRange:
 
 
 def test_deleted_records_move_the_earliest_offset_and_a_read_below_it_fails(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(10))
     admin = AdminClient(connection.config())
@@ -149,14 +159,14 @@ def test_deleted_records_move_the_earliest_offset_and_a_read_below_it_fails(
     (bounds,) = source.bounds([topic])
     assert (bounds.earliest, bounds.end) == (6, 10)
     assert messages.read(source, bounds).rows.num_rows == 4
-    with pytest.raises(OperatorError, match="Offsets from 2 .* no longer on the broker") as raised:
+    with pytest.raises(OperatorError, match=r"Offsets from 2 .* no longer on the broker") as raised:
         messages.read(source, bounds, start=2)
     assert raised.value.code is ExitCode.SOURCE
     assert "\n" not in raised.value.english + raised.value.korean
 
 
 def test_a_range_whose_last_offsets_are_aborted_ends_without_them(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish([])
     producer = Producer({**connection.config(), "transactional.id": topic})
@@ -183,7 +193,7 @@ def test_a_range_whose_last_offsets_are_aborted_ends_without_them(
 
 
 def test_an_open_transaction_waits_below_the_end(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish([messages.record(0, messages.good(0))])
     producer = Producer({**connection.config(), "transactional.id": topic})
@@ -197,7 +207,7 @@ def test_an_open_transaction_waits_below_the_end(
 
 
 def test_a_compacted_range_without_its_last_offsets_ends(
-    connection: KafkaConnection, fresh_topic: Callable[[str], str], messages: Any
+    connection: KafkaConnection, fresh_topic: Callable[[str], str], messages: Messages
 ) -> None:
     topic = fresh_topic("energy")
     eager = {
@@ -256,8 +266,83 @@ def test_settings_that_can_not_be_are_an_error_of_the_settings() -> None:
 
 
 def test_an_unknown_topic_is_named(connection: KafkaConnection) -> None:
-    with pytest.raises(OperatorError, match="factory.nobody.energy"):
+    with pytest.raises(OperatorError, match=r"factory\.nobody\.energy"):
         KafkaSource(connection).bounds(["factory.nobody.energy"])
+
+
+JAAS = (
+    "org.apache.kafka.common.security.plain.PlainLoginModule required "
+    'username="admin" password="admin" user_admin="admin" user_reader="right";'
+)
+GUARDED = {
+    "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "sasl.mechanism.inter.broker.protocol": "PLAIN",
+    "listener.name.client.plain.sasl.jaas.config": JAAS,
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:admin;User:ANONYMOUS",
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaConnection]:
+    """Reach a broker with users and ACLs as the reader, who may describe two topics and read one."""
+    assert broker.pid  # the session's broker decides whether there can be one at all
+    as_admin = {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "admin",
+        "sasl.password": "admin",
+    }
+    folder = tmp_path_factory.mktemp("guarded")
+    with LocalBroker(folder, overrides=GUARDED, client=as_admin) as running:
+        admin = AdminClient({**as_admin, "bootstrap.servers": running.bootstrap_servers})
+        wait_for(admin.create_topics([NewTopic(name, 1, 1) for name in ("open", "shut", "hidden")]))
+        wait_for(admin.create_acls([allow("open", "READ"), allow("shut", "DESCRIBE")]))
+        yield KafkaConnection(
+            running.bootstrap_servers, "SASL_PLAINTEXT", "PLAIN", "reader", "right", timeout_s=10
+        )
+
+
+def allow(topic: str, operation: str) -> AclBinding:
+    return AclBinding(
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        "User:reader",
+        "*",
+        AclOperation[operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+def test_a_wrong_password_is_said_at_once(guarded: KafkaConnection) -> None:
+    began = time.monotonic()
+    with pytest.raises(OperatorError, match="refuses the user or password") as raised:
+        KafkaSource(replace(guarded, sasl_password="wrong")).topics()  # noqa: S106 - a test's
+    assert time.monotonic() - began < 5
+    assert raised.value.code is ExitCode.SOURCE
+    assert "wrong" not in raised.value.english + raised.value.korean
+
+
+@pytest.mark.parametrize("topic", ["shut", "hidden"])
+def test_a_forbidden_topic_is_said_and_named(
+    guarded: KafkaConnection, topic: str, messages: Messages
+) -> None:
+    source = KafkaSource(guarded)
+    (allowed,) = source.bounds(["open"])
+    assert list(source.read(bounds_range(allowed), messages.decoder)) == []
+    with pytest.raises(OperatorError, match=f"forbids .*topic {topic}") as raised:
+        source.bounds(["open", topic])
+    assert raised.value.code is ExitCode.SOURCE
+
+
+def test_reading_needs_no_right_on_a_group(guarded: KafkaConnection, messages: Messages) -> None:
+    as_admin = replace(guarded, sasl_username="admin", sasl_password="admin")  # noqa: S106 - a test's
+    KafkaSink(as_admin).send("open", [messages.record(i, messages.good(i)) for i in range(3)])
+    source = KafkaSource(guarded)
+    (bounds,) = source.bounds(["open"])
+    assert messages.read(source, bounds).rows.num_rows == 3
 
 
 def test_the_password_is_never_shown() -> None:
@@ -267,7 +352,7 @@ def test_the_password_is_never_shown() -> None:
 
 
 def test_partitions_are_read_by_several_threads_at_once(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish(messages.record(i, messages.good(i)) for i in range(400))
     source = KafkaSource(connection)
@@ -287,7 +372,7 @@ def test_partitions_are_read_by_several_threads_at_once(
 
 
 def test_a_record_that_the_topic_refuses_fails_the_send(
-    connection: KafkaConnection, publish: Publish, messages: Any
+    connection: KafkaConnection, publish: Publish, messages: Messages
 ) -> None:
     topic = publish([])
     limit = ConfigEntry("max.message.bytes", "1000", incremental_operation=AlterConfigOpType.SET)
@@ -295,5 +380,28 @@ def test_a_record_that_the_topic_refuses_fails_the_send(
     admin = AdminClient(connection.config())
     wait_for(admin.incremental_alter_configs([resource]))
     with pytest.raises(OperatorError, match=topic) as raised:
-        KafkaSink(connection).send(topic, [messages.record(0, random.Random(1).randbytes(10_000))])
+        KafkaSink(connection).send(topic, [messages.record(0, os.urandom(10_000))])
     assert raised.value.code is ExitCode.SOURCE
+
+
+def test_a_broker_that_stops_ends_reads_and_sends_with_one_clear_line(
+    broker: LocalBroker, messages: Messages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert broker.pid  # the session's broker decides whether there can be one at all
+    monkeypatch.setattr(kafka, "_FIRST_ASK_MESSAGES", 10)
+    monkeypatch.setattr("pipelines.connectors.batching.FLUSH_MESSAGES", 10)
+    with LocalBroker(tmp_path) as stopping:
+        connection = KafkaConnection(stopping.bootstrap_servers, timeout_s=10)
+        impatient = replace(connection, timeout_s=1)
+        sink, source = KafkaSink(connection), KafkaSource(connection)
+        sink.ensure_topics(["factory.a1.energy"])
+        sink.send("factory.a1.energy", [messages.record(i, messages.good(i)) for i in range(20)])
+        (bounds,) = source.bounds(["factory.a1.energy"])
+        reading = KafkaSource(impatient).read(OffsetRange(bounds.partition, 0, 30), messages.decoder)
+        assert next(reading).messages.num_rows == 10
+    with pytest.raises(OperatorError, match="does not answer") as raised:
+        list(reading)
+    assert raised.value.code is ExitCode.SOURCE
+    sink.connection = impatient
+    with pytest.raises(OperatorError, match="does not answer"):
+        sink.send("factory.a1.energy", [messages.record(0, messages.good(0))])
