@@ -21,7 +21,7 @@ _TRUNCATION = {"day": "1d", "month": "1mo", "year": "1y"}
 _QUALITIES = pl.Enum(["measured", "interpolated", "estimated", "suspect"])
 
 
-def energy_rows(  # noqa: PLR0913 - two tables and what is asked of them
+def energy_rows(
     facts: pl.DataFrame,
     meters: pl.DataFrame,
     factory: str,
