@@ -45,11 +45,13 @@ ENERGY_SCHEMA = pl.Schema({
     "coverage": pl.Float64(), "quality": pl.String(),
 })  # fmt: skip
 
+HOURLY_SCHEMA = pl.Schema({**ENERGY_SCHEMA, "window_start": INSTANT})
+
 _REGISTER, _INTERVAL, _MEAN_POWER, _POWER = range(4)
 _HOUR_US = 3_600_000_000
 _EVER_US = 2**62
 _BY_MASTER = 2**63 - 1
-_HEADER = ("factory", "meter", "kind", "unit", "stamp", "length_s")
+_HEADER = ("factory", "meter", "carrier", "kind", "unit", "stamp", "length_s")
 _ROUNDING = 1 + 1e-9
 _SPAN_COLUMNS = ("generation", "start", "end", "amount", "rate", "skew", "quality", "covered", "moved")
 
@@ -66,8 +68,9 @@ def hourly_energy(
     """Turn readings into hourly amounts per meter; the rules stand at the head of this module.
 
     Args:
-        readings: ``factory, meter, kind, unit, stamp, length_s [s], sequence, at [us, UTC], value,
-            record_timestamp`` (``carrier`` is ignored: the profile's wins) with ``at`` in the windows and at
+        readings: ``factory, meter, carrier, kind, unit, stamp, length_s [s], sequence, at [us, UTC], value,
+            record_timestamp`` (the profile's carrier wins; readings whose unit does not fit it are left out,
+            see `misfit_meters`) with ``at`` in the windows and at
             least `max_gap_s` to both sides, and of each meter the last register reading before that. In any
             order, with duplicates; readings of meters that are not in `meters` give no rows.
         meters: ``factory, meter, carrier, unit, register_digits, maximum_per_h, bidirectional, valid_from,
@@ -79,12 +82,14 @@ def hourly_energy(
             within such a span whose readings never moved is `suspect`. Null: flat lines are not judged.
 
     Returns:
-        ENERGY_SCHEMA, sorted by ENERGY_KEY: one `hour` row for every hour of a window in which the meter is
+        HOURLY_SCHEMA (ENERGY_SCHEMA and ``window_start`` of the window that owns the row), sorted by
+        ENERGY_KEY: one `hour` row for every hour of a window in which the meter is
         valid, with quantity in the carrier's canonical unit (null, coverage 0, quality null where nothing is
         known; the sum of what is known where coverage is less than 1), and the `unallocated` rows.
 
     Raises:
-        ValueError: a carrier, kind or unit that the multipliers do not know: ingest refuses those.
+        ValueError: what ingest refuses: a carrier, kind or unit that the multipliers do not know, an interval
+            without length; or a meter of the master data whose unit does not fit its carrier.
     """
     generations = _generations(meters, unit_multipliers, windows)
     placed = _placed(readings, generations, unit_multipliers)
@@ -102,7 +107,7 @@ def hourly_energy(
     long = _unallocated(
         [kind.filter(~short) for kind in spans[:_POWER]], placed, windows, generations, max_gap_us
     )
-    return pl.concat([_per_meter(hourly), long]).select(ENERGY_SCHEMA.names()).sort(ENERGY_KEY)
+    return pl.concat([_per_meter(hourly), long]).select(HOURLY_SCHEMA.names()).sort(ENERGY_KEY)
 
 
 def unknown_meters(readings: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
@@ -117,6 +122,32 @@ def unknown_meters(readings: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame
     """
     return (
         readings.join(meters, on=["factory", "meter"], how="anti")
+        .group_by("factory", "meter")
+        .agg(readings=pl.len().cast(pl.Int64))
+        .sort("factory", "meter")
+    )
+
+
+def misfit_meters(
+    readings: pl.DataFrame, meters: pl.DataFrame, unit_multipliers: pl.DataFrame
+) -> pl.DataFrame:
+    """Count the readings whose unit does not fit the carrier that the master data gives their meter.
+
+    They passed ingest, which knows only the carrier that they claim; `hourly_energy` leaves them out.
+
+    Args:
+        readings: ``factory``, ``meter``, ``kind``, ``unit``.
+        meters: ``factory``, ``meter``, ``carrier``.
+        unit_multipliers: ``carrier``, ``kind``, ``unit``.
+
+    Returns:
+        ``factory``, ``meter``, ``readings`` (a count), sorted; empty if all fit.
+    """
+    carriers = meters.select("factory", "meter", "carrier").unique()
+    fitting = carriers.join(unit_multipliers, on="carrier").select("factory", "meter", "kind", "unit")
+    return (
+        readings.join(carriers, on=["factory", "meter"], how="semi")
+        .join(fitting, on=["factory", "meter", "kind", "unit"], how="anti")
         .group_by("factory", "meter")
         .agg(readings=pl.len().cast(pl.Int64))
         .sort("factory", "meter")
@@ -283,20 +314,14 @@ def _placed(
     headers = (
         numbered.filter("changes")
         .select("run", *_HEADER)
+        .rename({"carrier": "sent_carrier"})
         .join(
             generations.select("generation", "factory", "meter", "carrier", "begin", "stop"),
             on=["factory", "meter"],
         )
         .join(unit_multipliers, on=["carrier", "kind", "unit"], how="left")
     )
-    _refuse(headers.filter(pl.col("multiplier").is_null()), "unit")
-    lengthless = pl.col("kind").is_in(["interval", "mean_power"]) & ~(pl.col("length_s") > 0).fill_null(
-        value=False
-    )
-    for factory, meter in (
-        headers.filter(lengthless).select("factory", "meter").sort("factory", "meter").iter_rows()
-    ):
-        raise ValueError(f"{factory}/{meter}: a reading over an interval has no length_s")
+    _check_headers(headers, unit_multipliers)
     looked_up = headers.select(
         "run", "generation", "multiplier", "begin", "stop",
         rank=pl.col("kind").cast(pl.Enum(KINDS)).to_physical().cast(pl.Int8),
@@ -307,11 +332,27 @@ def _placed(
     instant = pl.when(pl.col("rank").is_in([_INTERVAL, _MEAN_POWER])).then(middle).otherwise("at")
     return (
         numbered.select("run", "sequence", "value", at=_us("at"), sent=_us("record_timestamp"))
-        .join(looked_up, on="run")
+        .join(looked_up.drop_nulls("multiplier"), on="run")
         .filter(instant >= pl.col("begin"), instant < pl.col("stop"))
         .with_columns(value=pl.col("value") * pl.col("multiplier"))
         .drop("run", "begin", "stop", "multiplier")
     )
+
+
+def _check_headers(headers: pl.DataFrame, unit_multipliers: pl.DataFrame) -> None:
+    refused = headers.join(
+        unit_multipliers,
+        left_on=["sent_carrier", "kind", "unit"],
+        right_on=["carrier", "kind", "unit"],
+        how="anti",
+    )
+    _refuse(refused.filter(pl.col("multiplier").is_null()), "unit")
+    over_time = pl.col("kind").is_in(["interval", "mean_power"])
+    lasts = (pl.col("length_s") > 0).fill_null(value=False)
+    lengthless = headers.filter(over_time & ~lasts).sort("factory", "meter")
+    if lengthless.height:
+        row = lengthless.row(0, named=True)
+        raise ValueError(f"{row['factory']}/{row['meter']}: a reading over an interval has no length_s")
 
 
 def _latest(readings: pl.DataFrame, *key: str) -> pl.DataFrame:
@@ -500,8 +541,11 @@ def _cut(spans: pl.DataFrame) -> pl.DataFrame:
 
 def _valid_hours(generations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     """Return the hours of the windows in which each row of master data is valid."""
+    opened = windows.select("factory", window_start="start").sort("window_start")
     return (
         hours_of(windows)
+        .sort("start")
+        .join_asof(opened, left_on="start", right_on="window_start", by="factory", check_sortedness=False)
         .with_columns(start_us=_us("start"), end_us=_us("end"))
         .join(generations, on="factory")
         .filter(pl.col("begin") < pl.col("end_us"), pl.col("stop") > pl.col("start_us"))
@@ -589,7 +633,7 @@ def _with_limits(
 def _per_meter(hourly: pl.DataFrame) -> pl.DataFrame:
     """Join the rows of one meter (before and after a change) to one row per hour."""
     return (
-        hourly.group_by("factory", "meter", "carrier", "start", "end", maintain_order=True)
+        hourly.group_by("factory", "meter", "carrier", "start", "end", "window_start", maintain_order=True)
         .agg(
             pl.col("unit").first(),
             quantity=pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum()),
@@ -601,7 +645,7 @@ def _per_meter(hourly: pl.DataFrame) -> pl.DataFrame:
             coverage=pl.col("covered_us") / (pl.col("end") - pl.col("start")).dt.total_microseconds(),
             quality=_quality_name(),
         )
-        .select(ENERGY_SCHEMA.names())
+        .select(HOURLY_SCHEMA.names())
     )
 
 
@@ -618,7 +662,7 @@ def _unallocated(
     max_gap_us: int,
 ) -> pl.DataFrame:
     """Make a row of each amount over more than the maximum gap that a window owns."""
-    bounds = windows.select("factory", window_start=_us("start"), window_end=_us("end"))
+    bounds = windows.select("factory", window_start="start", opens=_us("start"), closes=_us("end"))
     columns = ("generation", "rank", "sequence", "start", "end", "amount", "quality", "owned_at")
     rows = pl.concat(
         kind.with_columns(rank=pl.lit(rank, pl.Int8)).select(columns) for rank, kind in enumerate(long)
@@ -626,7 +670,7 @@ def _unallocated(
     owned = (
         rows.join(generations.select("generation", "factory", "meter", "carrier", "unit"), on="generation")
         .join(bounds, on="factory")
-        .filter(pl.col("window_start") <= pl.col("owned_at"), pl.col("owned_at") < pl.col("window_end"))
+        .filter(pl.col("opens") <= pl.col("owned_at"), pl.col("owned_at") < pl.col("closes"))
         .sort("generation", "start", "rank", "sequence", "end", descending=[False, False, False, True, True])
         .unique(["factory", "meter", "carrier", "start"], keep="first", maintain_order=True)
     )
@@ -640,7 +684,7 @@ def _unallocated(
             coverage=pl.lit(0.0),
             quality=_quality_name(),
         )
-        .select(ENERGY_SCHEMA.names())
+        .select(HOURLY_SCHEMA.names())
     )
 
 

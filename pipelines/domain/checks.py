@@ -1,0 +1,256 @@
+"""Checks of incoming rows: whether a row may enter, and if not, the one reason why.
+
+Belongs here: reason codes of rows, as pure expressions. Does not belong here: whether bytes decode
+(pipelines.schemas.decode), keeping dead letters (pipelines.connectors), and figures that are kept but doubted
+(`suspect`, pipelines.domain.meters).
+
+A row gets the first reason that applies, in the order of REASONS. A detail names the field and what is wrong
+with it, never a value that a member measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+import polars.selectors as cs
+
+from pipelines.domain.calendar import INSTANT, known_zone
+
+REASONS = (
+    "other_cluster",
+    "tenant_mismatch",
+    "unknown_factory",
+    "event_in_future",
+    "before_joined",
+    "not_finite",
+    "unknown_carrier",
+    "unknown_kind",
+    "unknown_unit",
+    "incompatible_unit",
+    "interval_without_length",
+    "empty_period",
+    "unknown_zone",
+    "bad_calendar",
+    "bad_id",
+)
+Check = tuple[pl.Expr, str, str]
+Items = Mapping[str, pl.DataFrame]
+
+_ID = r"^[a-z0-9][a-z0-9-]{0,39}$"
+_IDS = ("factory", "meter", "machine", "product")
+_OVER_TIME = ("interval", "mean_power")
+_PERIODS = (("at", "until"), ("start", "end"))
+_WEEKDAYS = 7
+_MINUTES_OF_TWO_DAYS = 2 * 1440
+
+
+@dataclass(frozen=True)
+class RowRules:
+    """What a row of a topic may be.
+
+    Args:
+        allowed_factories: factories for which the topic's tenant may write.
+        other_cluster_factories: those of them that belong to another cluster: their rows are skipped and
+            counted, they are no dead letters.
+        joined: factory -> instant (UTC) from which on it belongs to this cluster; a factory that is not in it
+            is unknown.
+        future_tolerance_s: how far an event may lie after its record's timestamp [s].
+        unit_multipliers: carrier, kind, unit, multiplier (pipelines.domain.units.unit_multipliers).
+        event_time: column that says when a row happened [us, UTC].
+    """
+
+    allowed_factories: frozenset[str]
+    other_cluster_factories: frozenset[str]
+    joined: Mapping[str, datetime]
+    future_tolerance_s: int
+    unit_multipliers: pl.DataFrame
+    event_time: str = "at"
+
+
+def reasons(rows: pl.DataFrame, rules: RowRules) -> pl.DataFrame:
+    """Say of each row why it may not enter.
+
+    Args:
+        rows: decoded rows of one topic: ``factory``, ``record_timestamp`` [us, UTC], the event time, and the
+            contract's columns. What a stream lacks is not checked; list columns are checked item by item.
+        rules: what the topic allows.
+
+    Returns:
+        ``reason`` (one of REASONS; null: the row is fine) and ``detail`` (null with it), in the rows' order.
+
+    Raises:
+        polars.exceptions.ColumnNotFoundError: factory, record timestamp or event time is absent.
+    """
+    items = {
+        name: rows.lazy().with_row_index("row").select("row", name).explode(name).drop_nulls(name).collect()
+        for name, kind in rows.schema.items()
+        if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct)
+    }
+    unfolded = {name: frame.unnest(name) for name, frame in items.items()}
+    judged = _with_units(rows.with_row_index("row"), rules.unit_multipliers)
+    checks = [
+        *_tenant_checks(rules),
+        *_time_checks(rules),
+        *_finite_checks(rows, unfolded),
+        *_unit_checks(judged, unfolded, rules.unit_multipliers),
+        *_period_checks(rows),
+        *_calendar_checks(rows, unfolded),
+        *_id_checks(rows, unfolded),
+    ]
+    verdicts = [pl.when(wrong.fill_null(value=False)) for wrong, _, _ in checks]
+    return judged.select(
+        reason=pl.coalesce(v.then(pl.lit(c[1])) for v, c in zip(verdicts, checks, strict=True)),
+        detail=pl.coalesce(v.then(pl.lit(c[2])) for v, c in zip(verdicts, checks, strict=True)),
+    )
+
+
+def _rows_of(broken: pl.DataFrame) -> pl.Expr:
+    return pl.col("row").is_in(broken["row"].unique().implode())
+
+
+def _tenant_checks(rules: RowRules) -> list[Check]:
+    factory = pl.col("factory")
+    elsewhere = sorted(rules.other_cluster_factories & rules.allowed_factories)
+    return [
+        (factory.is_in(elsewhere), "other_cluster", "factory belongs to another cluster"),
+        (
+            ~factory.is_in(sorted(rules.allowed_factories)),
+            "tenant_mismatch",
+            "factory is not one for which the topic's tenant may write",
+        ),
+        (~factory.is_in(sorted(rules.joined)), "unknown_factory", "factory is of no member of the cluster"),
+    ]
+
+
+def _time_checks(rules: RowRules) -> list[Check]:
+    event = pl.col(rules.event_time)
+    latest = pl.col("record_timestamp") + pl.duration(seconds=rules.future_tolerance_s)
+    joined = pl.col("factory").replace_strict(
+        list(rules.joined), pl.Series(list(rules.joined.values()), dtype=INSTANT), default=None
+    )
+    late = f"{rules.event_time} lies more than {rules.future_tolerance_s} s after the record's timestamp"
+    return [
+        (event > latest, "event_in_future", late),
+        (event < joined, "before_joined", f"{rules.event_time} lies before the factory joined"),
+    ]
+
+
+def _finite_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
+    return [
+        *(
+            (~pl.col(name).is_finite(), "not_finite", f"{name} is not a finite number")
+            for name in rows.select(cs.float()).columns
+        ),
+        *(
+            (
+                _rows_of(frame.filter(~pl.col(name).is_finite())),
+                "not_finite",
+                f"{of}.{name} is not a finite number",
+            )
+            for of, frame in items.items()
+            for name in frame.select(cs.float()).columns
+        ),
+    ]
+
+
+def _with_units(rows: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Add `fits`: whether the table has the row's carrier, kind and unit; only to rows that have them."""
+    if not {"carrier", "kind", "unit"} <= set(rows.columns):
+        return rows
+    known = table.select("carrier", "kind", "unit").unique().with_columns(fits=pl.lit(value=True))
+    return rows.join(known, on=["carrier", "kind", "unit"], how="left", maintain_order="left")
+
+
+def _unit_checks(rows: pl.DataFrame, items: Items, table: pl.DataFrame) -> list[Check]:
+    checks: list[Check] = []
+    if "fits" in rows.columns:
+        checks += [
+            (
+                ~pl.col(name).is_in(table[name].unique().implode()),
+                f"unknown_{name}",
+                f"{name} is not in the table",
+            )
+            for name in ("carrier", "kind", "unit")
+        ]
+        checks += [
+            (pl.col("fits").is_null(), "incompatible_unit", "unit does not fit the carrier and the kind")
+        ]
+    if "meters" in items:
+        meters = items["meters"]
+        strange = meters.join(table, on="carrier", how="anti")
+        unknown = meters.join(table, on="unit", how="anti")
+        unfit = meters.join(table, on=["carrier", "unit"], how="anti")
+        checks += [
+            (_rows_of(strange), "unknown_carrier", "meters.carrier is not in the table"),
+            (_rows_of(unknown), "unknown_unit", "meters.unit is not in the table"),
+            (_rows_of(unfit), "incompatible_unit", "meters.unit does not fit the meter's carrier"),
+        ]
+    return checks
+
+
+def _period_checks(rows: pl.DataFrame) -> list[Check]:
+    checks: list[Check] = []
+    if {"kind", "stamp", "length_s"} <= set(rows.columns):
+        over_time = pl.col("kind").is_in(_OVER_TIME)
+        lasts = (pl.col("length_s") > 0).fill_null(value=False)
+        sided = pl.col("stamp").is_in(["start", "end"])
+        checks += [
+            (
+                over_time & ~lasts,
+                "interval_without_length",
+                "length_s of an interval is absent or not positive",
+            ),
+            (over_time & ~sided, "interval_without_length", "stamp of an interval is neither start nor end"),
+        ]
+    checks += [
+        (pl.col(last) <= pl.col(first), "empty_period", f"{last} is not after {first}")
+        for first, last in _PERIODS
+        if {first, last} <= set(rows.columns)
+    ]
+    return checks
+
+
+def _calendar_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
+    checks: list[Check] = []
+    if "zone" in rows.columns:
+        zones = [zone for zone in rows["zone"].drop_nulls().unique() if not _is_zone(zone)]
+        checks += [(pl.col("zone").is_in(zones), "unknown_zone", "zone is not an IANA time zone")]
+    if "holidays" in rows.columns:
+        dates = pl.element().str.to_date("%Y-%m-%d", strict=False)
+        odd = pl.col("holidays").list.eval(dates.is_null()).list.any()
+        checks += [(odd, "bad_calendar", "a holiday is not a date YYYY-MM-DD")]
+    if "shifts" in items:
+        begins, ends = pl.col("start_minute"), pl.col("end_minute")
+        fine = (
+            pl.col("weekday").is_between(1, _WEEKDAYS) & (begins >= 0) & (begins < ends)
+            & (ends <= _MINUTES_OF_TWO_DAYS)
+        )  # fmt: skip
+        wrong = _rows_of(items["shifts"].filter(~fine))
+        checks += [(wrong, "bad_calendar", "a shift has no week day 1-7, or does not end after its start")]
+    return checks
+
+
+def _is_zone(zone: str) -> bool:
+    try:
+        known_zone(zone)
+    except ValueError:
+        return False
+    return True
+
+
+def _id_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
+    form = "is not of the form [a-z0-9][a-z0-9-]{0,39}"
+    return [
+        *(
+            (~pl.col(name).str.contains(_ID), "bad_id", f"{name} {form}")
+            for name in _IDS
+            if name in rows.columns
+        ),
+        *(
+            (_rows_of(frame.filter(~pl.col(name).str.contains(_ID))), "bad_id", f"{of}.{name} {form}")
+            for of, frame in items.items()
+            for name in _IDS
+            if name in frame.columns
+        ),
+    ]
