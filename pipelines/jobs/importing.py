@@ -99,27 +99,21 @@ class ImportReport:
     quantity: float | None
     unit: str
 
-    @property
-    def english(self) -> str:
-        """Say it in one line."""
+    def lines(self) -> list[tuple[str, str]]:
+        """Say it as a summary: headings and texts."""
         if self.sent_before:
-            return f"{self.factory}: this file was imported before with this mapping; nothing was sent"
-        return (
-            f"{self.factory}: {self.readings} readings from {self.first_day} to {self.last_day} in "
-            f"{self.messages} messages to {self.topic}; empty cells {self.empty_cells}, "
-            f"missing intervals {self.missing_intervals}"
-        )
-
-    @property
-    def korean(self) -> str:
-        """Say it in one line of Korean."""
-        if self.sent_before:
-            return f"{self.factory}: 같은 매핑으로 이미 가져온 파일입니다. 보낸 것이 없습니다"
-        return (
-            f"{self.factory}: {self.first_day}부터 {self.last_day}까지 측정값 {self.readings}개를 메시지 "
-            f"{self.messages}개로 {self.topic}에 보냈습니다. 빈 칸 {self.empty_cells}개, "
-            f"빠진 구간 {self.missing_intervals}개"
-        )
+            return [
+                ("import", f"{self.factory}: imported before with this mapping; nothing was sent"),
+                ("가져오기", f"{self.factory}: 같은 매핑으로 이미 가져온 파일입니다. 보낸 것이 없습니다"),
+            ]
+        total = "" if self.quantity is None else f", {self.quantity:,.2f} {self.unit}"
+        return [
+            ("import", f"{self.factory} ({self.cluster}): {self.first_day} to {self.last_day}{total}"),
+            ("sent", f"{self.readings:,} readings in {self.messages:,} messages to {self.topic}"),
+            ("profiles sent", str(self.profiles)),
+            ("empty cells", str(self.empty_cells)),
+            ("missing intervals", str(self.missing_intervals)),
+        ]
 
 
 def load_mapping(path: str | Path) -> FileMapping:

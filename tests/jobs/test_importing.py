@@ -146,7 +146,13 @@ def test_readings_arrive_in_messages_of_a_day_of_quarter_hours(hub: Hub) -> None
     assert sent[0]["readings"][0]["at"] == datetime(2017, 12, 31, 15, tzinfo=UTC)
     assert (report.readings, report.messages, report.profiles) == (200, 3, 1)
     assert (report.quantity, report.unit) == (19900.0, "kWh")
-    assert (report.first_day, report.last_day) == (date(2018, 1, 1), date(2018, 1, 9))
+    assert report.lines() == [
+        ("import", "a1 (imported): 2018-01-01 to 2018-01-09, 19,900.00 kWh"),
+        ("sent", "200 readings in 3 messages to factory.a1.energy"),
+        ("profiles sent", "1"),
+        ("empty cells", "0"),
+        ("missing intervals", "0"),
+    ]
 
 
 def test_a_record_is_sent_when_its_last_interval_has_ended(hub: Hub) -> None:
@@ -175,7 +181,7 @@ def test_the_same_file_a_second_time_sends_nothing_and_says_so(hub: Hub) -> None
     before = hub.everything()
     again = hub.bring(path, mapping())
     assert (again.sent_before, again.messages, again.profiles) == (True, 0, 0)
-    assert "nothing was sent" in again.english
+    assert again.lines()[0] == ("import", "a1: imported before with this mapping; nothing was sent")
     assert hub.everything() == before
 
 
