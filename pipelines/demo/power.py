@@ -80,7 +80,8 @@ class PlantDay:
         for machine in meter.machines:
             machines += self.drawn[machine]
         if meter.carrier == "natural_gas":
-            return np.rint(machines * self.plant.gas_nm3_per_kwh).astype(np.int64)
+            gas: Steps = np.rint(machines * self.plant.gas_nm3_per_kwh).astype(np.int64)
+            return gas
         if meter.base_load:
             machines += self.base
         return machines

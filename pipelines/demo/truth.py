@@ -95,7 +95,7 @@ def true_output(days: Iterable[tuple[PlantDay, int]]) -> pl.DataFrame:
         for lived, start_us in days
         for (machine, product), output in lived.made.items()
     ]
-    return pl.concat([pl.DataFrame(schema=_OUTPUT), *(r.select(_OUTPUT) for r in rows)])
+    return pl.concat([pl.DataFrame(schema=_OUTPUT), *(row.select(list(_OUTPUT)) for row in rows)])
 
 
 def deliveries(messages: Sequence[Message]) -> pl.DataFrame:
