@@ -19,9 +19,10 @@ def build_content(inputs: SiteInputs) -> SiteContent:
         OperatorError: a member is called like the operator's audience, so their folders would be one.
     """
     if any(member.member == OPERATOR for member in inputs.cluster.members):
+        cluster = inputs.cluster.cluster
         raise OperatorError(
-            f"cluster {inputs.cluster.cluster}: a member has the reserved id {OPERATOR!r}: give it another id",
-            f"클러스터 {inputs.cluster.cluster}: 회원사 ID로 예약어 {OPERATOR!r}가 쓰였습니다: 다른 ID로 바꾸십시오",
+            f"cluster {cluster}: a member has the reserved id {OPERATOR!r}: give it another id",
+            f"클러스터 {cluster}: 회원사 ID로 예약어 {OPERATOR!r}가 쓰였습니다: 다른 ID로 바꾸십시오",
             ExitCode.INCONSISTENT,
         )
     operator = operator_content(inputs)

@@ -8,11 +8,13 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -20,12 +22,12 @@ INK = "#1d2733"
 MUTED = "#566273"
 LINE = "#d9dfe6"
 KNOWN = "#0f6170"
-PARTIAL = "#6fb1bb"
+PARTIAL = "#b9dbe0"
 GAP_FACE = "#f1f3f5"
 GAP_HATCH = "#aab3be"
 BAND = "#f0dcb4"
 REFERENCE = "#8a5a00"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "digital-cluster",
     "font.family": ["DejaVu Sans"],
@@ -46,6 +48,7 @@ _STYLE = {
 }
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _POINTS_PER_INCH = 72
+_PAD_INCH = 2 / _POINTS_PER_INCH
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,30 @@ class Bar:
     whole: bool
 
 
-def bar_chart(bars: Sequence[Bar], chart_id: str, width: int, height: int, ticks: int = 4) -> str:
-    """Draw bars from zero; what is not known is a hatched gap over the full height, never a bar of zero."""
+def bar_chart(
+    bars: Sequence[Bar], chart_id: str, width: int, height: int, ticks: int = 4, ceiling: float = 0.0
+) -> str:
+    """Draw bars from zero; what is not known is a hatched gap over the full height, never a bar of zero.
+
+    Args:
+        bars: from left to right.
+        chart_id: prefix of the ids in the drawing.
+        width: in CSS pixels.
+        height: in CSS pixels.
+        ticks: about how many steps the value axis has.
+        ceiling: the value axis reaches at least this far.
+    """
 
     def draw(axes: Axes) -> None:
         known = [bar.height for bar in bars if bar.height is not None]
-        top = max([*known, 0.0]) * 1.08 or 1.0
-        axes.set_ylim(min([*known, 0.0]) * 1.08, top)
         axes.set_xlim(-0.6, len(bars) - 0.4)
-        _value_axis(axes, ticks, numbered=bool(known))
+        _value_axis(axes, ticks, [*known, ceiling, 0.0])
         for place, bar in enumerate(bars):
             if bar.height is None:
                 _gap(axes, place)
             else:
                 color = KNOWN if bar.whole else PARTIAL
-                axes.bar(place, bar.height, width=0.74, color=color, zorder=2)
+                axes.bar(place, bar.height, width=0.74, color=color, edgecolor=KNOWN, linewidth=1, zorder=2)
         axes.set_xticks(range(len(bars)), [bar.label for bar in bars])
 
     return _svg(draw, chart_id, width, height)
@@ -108,13 +120,19 @@ def comparison_chart(own: str, reference: str, step: str, chart_id: str, width: 
     return _svg(draw, chart_id, width, height)
 
 
-def _value_axis(axes: Axes, ticks: int, *, numbered: bool) -> None:
-    axes.yaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.10g}"))
+def _value_axis(axes: Axes, ticks: int, values: Sequence[float]) -> None:
+    """Let the axis end on a numbered line; where nothing is known it has no numbers at all."""
+    low, high = min(values), max(values)
     axes.grid(axis="y", color=LINE, linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
-    if not numbered:
+    if low == high:
+        axes.set_ylim(0, 1)
         axes.set_yticks([])
+        return
+    steps = MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    axes.set_ylim(steps[0], steps[-1])
+    axes.set_yticks(steps)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.10g}"))
 
 
 def _gap(axes: Axes, place: int) -> None:
@@ -135,9 +153,9 @@ def _gap(axes: Axes, place: int) -> None:
 
 def _svg(draw: Callable[[Axes], None], chart_id: str, width: int, height: int) -> str:
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
+        size = (width / _POINTS_PER_INCH, height / _POINTS_PER_INCH)
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=_PAD_INCH, h_pad=_PAD_INCH))
         FigureCanvasSVG(figure)
-        figure.get_layout_engine().set(w_pad=2 / 72, h_pad=2 / 72)
         axes = figure.subplots()
         draw(axes)
         buffer = io.StringIO()

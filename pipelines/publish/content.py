@@ -31,7 +31,7 @@ class SiteInputs:
         profiles: one row per factory, the newest of RAW["profile"].
         liveness: `factory, stream, last_event` (UTC, null: never), `messages, coverage` (of `day`, null:
             the stream has none).
-        dead_letters: `factory` and/or `topic`, `reason`, `count`.
+        dead_letters: `factory` and/or `topic`, `reason`, `count`: of the days that pages show.
         gaps: columns of GAPS.
         day: the last closed day.
         nominal: the night's nominal time, aware.
@@ -115,7 +115,7 @@ class Delivery:
     delay_min: int | None
     silent: bool
     energy_coverage: float | None
-    states_coverage: float | None
+    machine_coverage: float | None
     dead_letters: tuple[ReasonCount, ...]
 
 

@@ -6,6 +6,7 @@ narrows the frames to the member's own factories before it looks at a value.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -31,7 +32,6 @@ from pipelines.publish.figures import (
     SHOWN,
     Own,
     Published,
-    last_days,
     latest_releases,
     own,
     published,
@@ -76,8 +76,7 @@ def _factory_page(inputs: SiteInputs, factory: str, letters: tuple[ReasonCount, 
     profile = _profile(inputs.profiles, factory)
     last = last_event(inputs.liveness, factory)
     days = tuple(
-        _day_figures(inputs, "factory", factory, (factory,), back)
-        for back in reversed(range(HISTORY_DAYS))
+        _day_figures(inputs, "factory", factory, (factory,), back) for back in reversed(range(HISTORY_DAYS))
     )
     mains = _main_electricity(inputs, factory)
     unallocated = mains.filter(pl.col("allocation") == "unallocated")["quantity"].drop_nulls()
@@ -95,7 +94,7 @@ def _factory_page(inputs: SiteInputs, factory: str, letters: tuple[ReasonCount, 
     )
 
 
-def _profile(profiles: pl.DataFrame, factory: str) -> dict[str, object] | None:
+def _profile(profiles: pl.DataFrame, factory: str) -> dict[str, Any] | None:
     rows = profiles.filter(pl.col("factory") == factory)
     return rows.row(-1, named=True) if rows.height else None
 
@@ -135,7 +134,7 @@ def _hours(inputs: SiteInputs, mains: pl.DataFrame, zone: ZoneInfo) -> tuple[Hou
     return tuple(hours)
 
 
-def _hour(start: datetime, row: dict[str, object] | None) -> Hour:
+def _hour(start: datetime, row: dict[str, Any] | None) -> Hour:
     if row is None:
         return Hour(start, None, 0.0, None)
     quantities = pl.Series(row["quantity"], dtype=pl.Float64)
@@ -154,9 +153,7 @@ def _day_figures(
 ) -> OwnDay:
     day = inputs.day - timedelta(days=back)
     mine = (pl.col("day") == day) & pl.col("factory").is_in(factories)
-    energy = worst_quality(
-        inputs.facts_energy.filter(mine & (pl.col("carrier") == "electricity"))["quality"]
-    )
+    energy = worst_quality(inputs.facts_energy.filter(mine & (pl.col("carrier") == "electricity"))["quality"])
     machine = worst_quality(inputs.facts_machine.filter(mine)["quality"])
     both = worst_quality(pl.Series([energy, machine], dtype=pl.String))
     quality = {ENERGY: energy, CO2E: energy, OEE: machine, PER_UNIT: both}
@@ -218,7 +215,7 @@ def _notices(pages: tuple[FactoryPage, ...]) -> Iterable[Notice]:
         if page.silent:
             yield Notice("warning", "notice.own_silent", (("factory", page.name),), anchor)
         missing = sum(hour.energy_kwh is None for hour in page.hours)
-        if missing:
+        if missing and not page.silent:
             named = (("factory", page.name), ("count", missing), ("all", len(page.hours)))
             yield Notice("warning", "notice.own_missing_hours", named, anchor)
         letters = sum(reason.count for reason in page.dead_letters)

@@ -1,7 +1,7 @@
 """The operator's content: the cluster's published figures and how well each factory delivers.
 
 Belongs here: everything built for the operator. Does not belong here: any value, chart or rank of a member;
-nothing in here reads KPIS or a quantity of the facts.
+nothing in here reads KPIS, a quantity of the facts or a time but for its coverage.
 """
 
 from collections.abc import Iterable
@@ -38,6 +38,7 @@ from pipelines.publish.senders import (
     day_start,
     dead_letters_by_owner,
     last_event,
+    machine_coverage,
     stream_coverage,
     zone_of,
 )
@@ -89,9 +90,7 @@ def factors_used(emissions: pl.DataFrame) -> tuple[FactorUse, ...]:
 
 
 def _history(inputs: SiteInputs, releases: pl.DataFrame, kpi: str) -> FigureHistory:
-    days = tuple(
-        published(releases, "cluster", "*", day, kpi) for day in last_days(inputs.day, HISTORY_DAYS)
-    )
+    days = tuple(published(releases, "cluster", "*", day, kpi) for day in last_days(inputs.day, HISTORY_DAYS))
     return FigureHistory(days[-1], days)
 
 
@@ -118,13 +117,14 @@ def _delivery(inputs: SiteInputs, factory: Factory, letters: tuple[ReasonCount, 
         delay_min=None if last is None else max(0, int((inputs.nominal - last).total_seconds() // 60)),
         silent=last is None or last < day_start(inputs.day, zone),
         energy_coverage=stream_coverage(inputs.liveness, factory.factory, "energy"),
-        states_coverage=stream_coverage(inputs.liveness, factory.factory, "states"),
+        machine_coverage=machine_coverage(inputs.facts_machine, factory.factory, inputs.day),
         dead_letters=letters,
     )
 
 
 def _gaps(gaps: pl.DataFrame, nominal: datetime, zone: ZoneInfo) -> tuple[Gap, ...]:
-    ordered = gaps.sort("known_at", "topic", "partition", "first_offset", descending=[True, False, False, False])
+    newest_first = [True, False, False, False]
+    ordered = gaps.sort("known_at", "topic", "partition", "first_offset", descending=newest_first)
     return tuple(
         Gap(
             topic=row["topic"],
@@ -158,9 +158,7 @@ def _delivery_notices(
     if letters:
         total = sum(reason.count for _, reason in letters)
         senders = len({sender for sender, _ in letters})
-        yield Notice(
-            "warning", "notice.dead_letters", (("count", total), ("senders", senders)), "deliveries"
-        )
+        yield Notice("warning", "notice.dead_letters", (("count", total), ("senders", senders)), "deliveries")
 
 
 def _figure_notices(figures: list[Published], benchmarks: tuple[Published, ...]) -> Iterable[Notice]:

@@ -52,6 +52,15 @@ def stream_coverage(liveness: pl.DataFrame, factory: str, stream: str) -> float 
     return rows.row(0, named=True)["coverage"] if rows.height else None
 
 
+def machine_coverage(facts_machine: pl.DataFrame, factory: str, day: date) -> float | None:
+    """Return the share of a factory's planned machine time with a known state [1]; null: none was planned."""
+    times = facts_machine.filter(
+        (pl.col("factory") == factory) & (pl.col("day") == day) & (pl.col("product") == "*")
+    ).sort("machine", "start")
+    planned_s = float(times["pbt_s"].sum())
+    return None if planned_s == 0.0 else 1.0 - float(times["unknown_s"].sum()) / planned_s
+
+
 def dead_letters_by_owner(letters: pl.DataFrame) -> dict[str, tuple[ReasonCount, ...]]:
     """Group dead letters by who answers for them: the factory, else the topic (a gateway's, or nobody's).
 

@@ -4,15 +4,19 @@ Belongs here: a small local server for looking. Does not belong here: serving to
 server with log-in.
 """
 
+import io
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 HOST = "127.0.0.1"
-_POLICY = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self'; base-uri 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self'; base-uri 'none'"
+)
 _LOCAL_NAMES = {"127.0.0.1", "localhost"}
 
 
@@ -22,7 +26,7 @@ class _AudienceHandler(SimpleHTTPRequestHandler):
     server_version = "digital-cluster"
     sys_version = ""
 
-    def send_head(self) -> object:
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
         """Refuse what is not ours before the library opens a file."""
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
         if host not in _LOCAL_NAMES:  # a page elsewhere whose name was pointed at this machine
@@ -34,8 +38,10 @@ class _AudienceHandler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def _inside(self) -> bool:
-        root = Path(self.directory).resolve()
-        asked = Path(self.translate_path(self.path)).resolve()
+        path = self.translate_path(self.path)
+        if "\0" in path:
+            return False
+        root, asked = Path(self.directory).resolve(), Path(path).resolve()
         parts = asked.relative_to(root).parts if asked.is_relative_to(root) else None
         return parts is not None and not any(part.startswith(".") for part in parts)
 
@@ -67,7 +73,8 @@ def audience_server(folder: Path, audience: str, port: int) -> ThreadingHTTPServ
         known = ", ".join(audiences) or "-"
         raise OperatorError(
             f"serve: no pages for {audience!r} in {folder} (there are: {known}): run the nightly job first",
-            f"serve: {folder}에 {audience!r}의 페이지가 없습니다(있는 것: {known}): 야간 작업을 먼저 실행하십시오",
+            f"serve: {folder}에 {audience!r}의 페이지가 없습니다(있는 것: {known}): "
+            "야간 작업을 먼저 실행하십시오",
             ExitCode.UNUSABLE_INPUT,
         )
     handler = partial(_AudienceHandler, directory=str(folder / audience))

@@ -20,7 +20,7 @@ from pipelines.publish.content import (
     MemberContent,
     SiteContent,
 )
-from pipelines.publish.figures import SHOWN
+from pipelines.publish.figures import OEE, SHOWN
 from pipelines.publish.words import exact, globals_for_pages, grouped, shown_digits, shown_value
 
 _HERE = Path(__file__).parent
@@ -28,6 +28,7 @@ _ASSETS = ("style.css", "language.js", "icon.svg")
 _MARKER = ".digital-cluster-site"
 _MARKER_BYTES = b"Written by digital-cluster: whatever else is put into this folder is removed.\n"
 _TEMPORARY = ".tmp"
+_WHOLE_PERCENT = 100.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SiteReport:
 
 
 def render_site(content: SiteContent) -> dict[str, bytes]:
-    """Render every file of the site: path relative to its folder -> bytes; the same content, the same bytes."""
+    """Render every file of the site: relative path -> bytes; the same content gives the same bytes."""
     files = {"index.html": _render("audiences.html.j2", content, root="./", audience=None)}
     files |= {name: _asset(name) for name in _ASSETS}
     files |= _audience(OPERATOR, "operator.html.j2", content, member=None)
@@ -60,7 +61,8 @@ def write_site(content: SiteContent, folder: Path) -> SiteReport:
     """
     files = render_site(content)
     _claim(folder)
-    written, unchanged = [], []
+    written: list[str] = []
+    unchanged: list[str] = []
     for name, page in files.items():
         (written if _bring(folder / name, page) else unchanged).append(name)
     removed = _remove_stale(folder, {*files, _MARKER})
@@ -118,7 +120,9 @@ def _history_chart(history: FigureHistory, chart_id: str) -> Markup:
         )
         for figure in history.days
     ]
-    return Markup(bar_chart(bars, chart_id, width=330, height=120, ticks=3))  # noqa: S704 - our own drawing
+    ceiling = _WHOLE_PERCENT if history.today.kpi == OEE else 0.0
+    drawing = bar_chart(bars, chart_id, width=330, height=120, ticks=3, ceiling=ceiling)
+    return Markup(drawing)  # noqa: S704 - our own drawing
 
 
 def _hours_chart(page: FactoryPage, chart_id: str, *, narrow: bool) -> Markup:

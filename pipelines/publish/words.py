@@ -168,21 +168,29 @@ def instant_text(instant: datetime, language: str) -> str:
     return f"{short_day_text(instant.date(), language)} {instant:%H:%M}"
 
 
+def instant_words(instant: datetime) -> Markup:
+    """Write a local date and time to the minute, in both languages, unbroken."""
+    words = either(instant_text(instant, "ko"), instant_text(instant, "en"))
+    return Markup('<span class="instant">{}</span>').format(words)
+
+
 def age_words(minutes: int) -> Markup:
     """Write an age in its two largest units."""
     hours, rest = divmod(minutes, 60)
     days, hours_of_day = divmod(hours, 24)
     if days:
-        return both("age.days", days=days, hours=hours_of_day)
-    if hours:
-        return both("age.hours", hours=hours, minutes=rest)
-    return both("age.minutes", minutes=rest)
+        words = both("age.days", days=days, hours=hours_of_day)
+    elif hours:
+        words = both("age.hours", hours=hours, minutes=rest)
+    else:
+        words = both("age.minutes", minutes=rest)
+    return Markup('<span class="instant">{}</span>').format(words)
 
 
 def reason_key(reason: str) -> str | None:
     """Return the key of a reason code's words; null: the vocabulary lacks it and the code speaks alone."""
-    key = f"reason.{reason.split(':', 1)[0]}"
-    return key if key in vocabulary() else None
+    keys = (f"reason.{reason}", f"reason.{reason.split(':', 1)[0]}")
+    return next((key for key in keys if key in vocabulary()), None)
 
 
 def contributors_key(contributors: str) -> str:
@@ -211,7 +219,7 @@ def globals_for_pages() -> dict[str, Any]:
         "contributors_key": contributors_key,
         "day_words": lambda day: either(day_text(day, "ko"), day_text(day, "en")),
         "short_day_words": lambda day: either(short_day_text(day, "ko"), short_day_text(day, "en")),
-        "instant_words": lambda instant: either(instant_text(instant, "ko"), instant_text(instant, "en")),
+        "instant_words": instant_words,
         "exact": exact,
         "grouped": grouped,
     }

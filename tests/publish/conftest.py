@@ -1,6 +1,7 @@
 """A small cluster whose every value is told apart, as the store would hold it on the morning after."""
 
 from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import pytest
 from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Gateway, Member
 from pipelines.publish.build import build_content
 from pipelines.publish.content import SiteContent, SiteInputs
+from pipelines.publish.site import render_site
 from pipelines.schemas.tables import EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, GAPS, KPIS, RAW, RELEASES
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -50,7 +52,9 @@ INTERPOLATED_HOURS = {"garam-1": (14, 15), "naru": (9,)}
 def frame(schema: pa.Schema, rows: list[dict[str, Any]]) -> pl.DataFrame:
     empty = pl.from_arrow(schema.empty_table())
     assert isinstance(empty, pl.DataFrame)
-    return pl.DataFrame([{name: row.get(name) for name in empty.columns} for row in rows], schema=empty.schema)
+    return pl.DataFrame(
+        [{name: row.get(name) for name in empty.columns} for row in rows], schema=empty.schema
+    )
 
 
 def utc(day: date, hour: int = 0, minute: int = 0) -> datetime:
@@ -98,7 +102,8 @@ def energy_rows() -> list[dict[str, Any]]:
                     "quality": None if missing else "interpolated" if interpolated else "measured",
                     "status": status_of(day), "version": 1, "profile_version": "p", "known_at": NOMINAL,
                 })  # fmt: skip
-                rows.append({**rows[-1], "meter": f"{factory}-furnace", "quantity": 77777.7, "quality": "measured"})
+                submeter = {"meter": f"{factory}-furnace", "quantity": 77777.7, "quality": "measured"}
+                rows.append({**rows[-1], **submeter})
     gap = {"allocation": "unallocated", "start": utc(DAY, 3), "end": utc(DAY, 5), "quantity": 612.4}
     rows.append({**rows[0], "day": DAY, **gap, "quality": "measured", "coverage": 0.0})
     return rows
@@ -107,16 +112,20 @@ def energy_rows() -> list[dict[str, Any]]:
 def machine_rows() -> list[dict[str, Any]]:
     return [
         {
-            "day": day, "bucket": 0, "factory": factory, "machine": "m1", "product": "*", "start": utc(day, 8),
-            "end": utc(day, 9), "pbt_s": 3600.0, "apt_s": 3000.0, "coverage": 1.0, "quality": "measured",
-            "status": status_of(day), "version": 1, "profile_version": "p", "known_at": NOMINAL,
+            "day": day, "bucket": 0, "factory": factory, "machine": "m1", "product": "*",
+            "start": utc(day, 8), "end": utc(day, 9), "pbt_s": 3600.0, "apt_s": 3000.0,
+            "unknown_s": 3600.0 if factory == SILENT and day == DAY else 64.8, "coverage": 1.0,
+            "quality": "measured", "status": status_of(day), "version": 1, "profile_version": "p",
+            "known_at": NOMINAL,
         }
         for factory in FACTORIES
         for day in DAYS
     ]  # fmt: skip
 
 
-def kpi_row(level: str, subject: str, day: date, kpi: str, value: float | None, **more: Any) -> dict[str, Any]:
+def kpi_row(
+    level: str, subject: str, day: date, kpi: str, value: float | None, **more: object
+) -> dict[str, Any]:
     units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
     return {
         "day": day, "level": level, "subject": subject, "kpi": kpi, "definition_version": "1", "value": value,
@@ -131,7 +140,8 @@ def kpi_rows() -> list[dict[str, Any]]:
         for day in DAYS:
             energy = full * WEEK[DAYS.index(day)]
             silent = factory == SILENT and day == DAY
-            nothing: dict[str, Any] = {"reason": "missing_element:energy_kwh", "coverage": 0.0} if silent else {}
+            reason = {"reason": "missing_element:energy_kwh", "coverage": 0.0}
+            nothing: dict[str, Any] = reason if silent else {}
             drift = 1 + 0.01 * (DAYS.index(day) - 4)
             values = {"energy_kwh": energy, "co2e_kg": energy * 0.4173, "oee": oee / drift}
             values["energy_kwh_per_unit"] = per_unit if day == DAY else per_unit * drift
@@ -140,15 +150,17 @@ def kpi_rows() -> list[dict[str, Any]]:
                 more = (elements if kpi == "energy_kwh_per_unit" else {}) | nothing
                 rows.append(kpi_row("factory", factory, day, kpi, None if silent else value, **more))
     for member, *_ in MEMBERS:
-        own = [row for row in rows if FACTORIES.get(row["subject"], ("",))[0] == member and row["level"] == "factory"]
+        mine = {factory for factory, row in FACTORIES.items() if row[0] == member}
+        own = [row for row in rows if row["level"] == "factory" and row["subject"] in mine]
         for day in DAYS:
             of_day = [row for row in own if row["day"] == day]
             for kpi in ("energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit"):
                 known = [row for row in of_day if row["kpi"] == kpi and row["value"] is not None]
                 total = sum(row["value"] for row in known)
-                value = None if not known else total if kpi in {"energy_kwh", "co2e_kg"} else total / len(known)
-                reason = None if known else "missing_element:energy_kwh"
-                rows.append(kpi_row("member", member, day, kpi, value, reason=reason))
+                parts = 1 if kpi in {"energy_kwh", "co2e_kg"} else len(known)
+                lacking = None if known else "missing_element:energy_kwh"
+                value = total / parts if known else None
+                rows.append(kpi_row("member", member, day, kpi, value, reason=lacking))
     return rows
 
 
@@ -165,14 +177,15 @@ def emission_rows() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def release_row(sequence: int, kpi: str, day: date, value: float | None, **more: Any) -> dict[str, Any]:
+def release_row(sequence: int, kpi: str, day: date, value: float | None, **more: object) -> dict[str, Any]:
     breakdown, group = more.pop("breakdown", "cluster"), more.pop("group", "*")
     status = more.pop("status", "published")
     units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
     shown = status == "published"
     return {
         "sequence": sequence,
-        "figure_id": f"changwon-demo/{breakdown}/{group}/day/{day}/{kpi}@1", "revision": more.pop("revision", 1),
+        "figure_id": f"changwon-demo/{breakdown}/{group}/day/{day}/{kpi}@1",
+        "revision": more.pop("revision", 1),
         "cluster": "changwon-demo", "breakdown": breakdown, "group": group, "period": "day",
         "period_start": day, "period_end": day + timedelta(days=1), "kpi": kpi, "definition_version": "1",
         "statistic": "total", "status": status, "value": value if shown else None, "unit": units[kpi],
@@ -283,3 +296,55 @@ def inputs() -> SiteInputs:
 @pytest.fixture(scope="session")
 def content(inputs: SiteInputs) -> SiteContent:
     return build_content(inputs)
+
+
+class Page(HTMLParser):
+    """A page taken apart: its words per language, what it points to, its table headers and charts."""
+
+    VOID = frozenset({"meta", "link", "input", "img", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.spoken: dict[str, list[str]] = {"ko": [], "en": []}
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[tuple[str, str | None]] = []
+        self.feed(text)
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.elements.append((tag, attributes))
+        self.links += [v for k, v in attrs if k in {"href", "src", "srcset", "action", "data"} and v]
+        self.ids += [v for k, v in attrs if k == "id" and v]
+        if tag not in self.VOID:
+            translated = "t" in (attributes.get("class") or "").split()
+            self._open.append((tag, attributes.get("lang") if translated else None))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        opened, _ = self._open.pop()
+        assert opened == tag, f"</{tag}> closes <{opened}>"
+
+    def handle_data(self, data: str) -> None:
+        language = next((language for _, language in reversed(self._open) if language), None)
+        for spoken in [language] if language else ["ko", "en"]:
+            self.spoken[spoken].append(data)
+
+    def text(self, language: str) -> str:
+        return " ".join(" ".join(self.spoken[language]).split())
+
+
+@pytest.fixture(scope="session")
+def files(content: SiteContent) -> dict[str, bytes]:
+    return render_site(content)
+
+
+@pytest.fixture(scope="session")
+def pages(files: dict[str, bytes]) -> dict[str, Page]:
+    return {name: Page(page.decode()) for name, page in files.items() if name.endswith(".html")}
