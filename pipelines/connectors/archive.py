@@ -8,6 +8,7 @@ import base64
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class ArchiveSource:
         partition, position = offsets.partition, offsets.start
         folder = f"topics/{partition.topic}/partition={partition.partition}/"
         containers = list(containers_below(self._open(), self.root, folder))
-        for container, following in zip(containers, [*containers[1:], None], strict=True):
+        for container, following in zip_longest(containers, containers[1:]):
             if container.start >= offsets.end or (following and following.start <= position):
                 continue
             extent = extent_of(self._open(), self.root, container)

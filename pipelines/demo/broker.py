@@ -123,8 +123,10 @@ class LocalBroker:
         properties = self.folder / "server.properties"
         properties.write_text(_properties(self.folder, client_port, controller_port, self._overrides))
         command = [str(java), *_JVM, "-cp", classpath]
-        if not (self.folder / "records" / "meta.properties").exists():
+        if not (self.folder / "formatted").exists():
+            shutil.rmtree(self.folder / "records", ignore_errors=True)  # half a format of a killed run
             _format(command, properties)
+            (self.folder / "formatted").touch()
         with (self.folder / "broker.log").open("wb") as log:
             self._broker = _start_tied([*command, "kafka.Kafka", str(properties)], log)
         (self.folder / "pid").write_text(str(self._broker.pid))
@@ -213,13 +215,12 @@ def _java_version(java: Path) -> int:
 
 def _classpath(progress: Callable[[str], None]) -> str:
     """Return the broker's class path; the first time on a machine its jars are downloaded."""
+    slow = threading.Timer(1.0, progress, ["Fetching Apache Kafka's jars (46 MB, only this once)"])
+    slow.start()
     try:
         import jgo  # noqa: PLC0415 - an extra; a broker of one's own doesn't need it
 
-        artifacts = jgo.resolve(KAFKA)
-        if not all(a.cached_path and a.cached_path.exists() for a in artifacts):
-            progress(f"Downloading Apache Kafka ({len(artifacts)} jars, about 46 MB; only this once)")
-        return os.pathsep.join(str(a.resolve()) for a in artifacts)
+        return os.pathsep.join(str(artifact.resolve()) for artifact in jgo.resolve(KAFKA))
     except Exception as error:  # a download fails in as many ways as there are networks
         raise BrokerUnavailable(
             f"Apache Kafka's jars can't be had ({_one_line(error)}): "
@@ -228,6 +229,8 @@ def _classpath(progress: Callable[[str], None]) -> str:
             "네트워크를 확인하거나 --source archive 를 사용하세요.",
             ExitCode.SOURCE,
         ) from error
+    finally:
+        slow.cancel()
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,4 +1,6 @@
+import hashlib
 import pickle
+import shutil
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
@@ -8,6 +10,8 @@ import fastavro
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipelines.connectors import containers
 from pipelines.connectors.archive import ArchiveSink, ArchiveSource, ArchiveWriter, archive_topics
@@ -268,3 +272,46 @@ def test_containers_of_the_connect_sink_are_read_with_offsets_from_their_names(
     # three readings, 15 minutes apart from midnight: the latest event is at 00:30
     assert {str(t) for t in whole.messages["timestamp"].to_pylist()} == {"2018-01-01 00:30:00+00:00"}
     assert whole.messages["key"].null_count == 5
+
+
+def test_an_archive_may_be_named_by_uri(messages: Messages, tmp_path: Path) -> None:
+    uri = tmp_path.as_uri()
+    ArchiveSink(uri, messages.registry).send(TOPIC, [messages.record(0, messages.good(0))])
+    source = ArchiveSource(uri)
+    (bounds,) = source.bounds(source.topics())
+    assert messages.read(source, bounds).rows["offset"].to_pylist() == [0]
+    assert files_below(tmp_path) == [f"topics/{TOPIC}/partition=0/{TOPIC}+0+0000000000.avro"]
+
+
+def test_a_file_that_another_writer_made_is_never_replaced(
+    messages: Messages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = kept([messages.record(0, messages.good(0))])
+    writer = ArchiveWriter(tmp_path, messages.registry)
+    monkeypatch.setattr(ArchiveWriter, "_require_next", lambda _writer, _offsets: None)  # both looked at once
+    writer.append(OffsetRange(ENERGY, 0, 1), records)
+    before = (tmp_path / files_below(tmp_path)[0]).read_bytes()
+    with pytest.raises(OperatorError, match="another writer") as raised:
+        writer.append(OffsetRange(ENERGY, 0, 1), kept([messages.record(0, messages.good(9))]))
+    assert raised.value.code is ExitCode.STORE
+    assert (tmp_path / files_below(tmp_path)[0]).read_bytes() == before
+
+
+@given(st.lists(st.one_of(st.none(), st.binary(max_size=60), st.integers(0, 9)), max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_archived_comes_back_byte_for_byte(
+    messages: Messages, tmp_path: Path, drawn: list[bytes | int | None]
+) -> None:
+    # Numbers stand for good messages; bytes stand alone, and behind a header that names the contract.
+    values: list[bytes | None] = []
+    for one in drawn:
+        if isinstance(one, bytes):
+            values += [one, messages.good(0)[:5] + one]
+        else:
+            values.append(None if one is None else messages.good(one))
+    root = tmp_path / hashlib.sha256(repr(values).encode()).hexdigest()
+    shutil.rmtree(root, ignore_errors=True)
+    records = kept([messages.record(i, v) for i, v in enumerate(values)])
+    ArchiveWriter(root, messages.registry).append(OffsetRange(ENERGY, 0, len(records)), records)
+    batches = list(ArchiveSource(root).read(OffsetRange(ENERGY, 0, len(records)), messages.decoder))
+    assert [v for b in batches for v in b.messages["value"].to_pylist()] == values
