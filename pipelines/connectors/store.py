@@ -43,16 +43,14 @@ class StoredFile:
         path: below the table's folder.
         size: bytes.
         rows: number of rows.
-        day: partition value.
-        bucket: partition value.
+        partition_values: as Delta writes them: name -> value.
         sha256: of its bytes, in hex.
     """
 
     path: str
     size: int
     rows: int
-    day: str
-    bucket: int
+    partition_values: dict[str, str]
     sha256: str
 
     def add_action(self) -> AddAction:
@@ -60,7 +58,7 @@ class StoredFile:
         return AddAction(
             path=self.path,
             size=self.size,
-            partition_values={"day": self.day, "bucket": str(self.bucket)},
+            partition_values=self.partition_values,
             modification_time=0,
             data_change=True,
             stats=json.dumps({"numRecords": self.rows}),
@@ -214,12 +212,6 @@ class OpenTable:
             )
         self._handle.update_incremental()
 
-    def vacuum(self, retention_h: float) -> list[str]:
-        """Delete files of dead runs that no commit names and that are older than the retention."""
-        return self._handle.vacuum(
-            retention_hours=int(retention_h), dry_run=False, enforce_retention_duration=False, full=True
-        )
-
 
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
@@ -328,6 +320,11 @@ class ClusterStore:
             handle = DeltaTable(self.table_uri(table.name))
         return OpenTable(self, table, handle)
 
+    def open_at(self, table: Table, version: int) -> OpenTable:
+        """Open a table at a version, for reading what the run's snapshot saw."""
+        with _fenced(table.name):
+            return OpenTable(self, table, DeltaTable(self.table_uri(table.name), version=version))
+
     def exists(self, table: Table) -> bool:
         """Say whether a table has been made."""
         return DeltaTable.is_deltatable(self.table_uri(table.name))
@@ -346,21 +343,32 @@ class ClusterStore:
             )
             return DeltaTable(uri)
 
-    def write_file(self, table: Table, rows: pl.DataFrame, day: date, bucket: int) -> StoredFile:
-        """Write the rows of one (day, bucket) as a Parquet file that no commit names yet.
+    def write_file(self, table: Table, rows: pl.DataFrame) -> StoredFile:
+        """Write rows of one partition as a Parquet file that no commit names yet.
 
         Args:
-            table: where it will belong; rows have its columns (day and bucket are left out of the file).
-            rows: the rows, in any order; the file is sorted by key.
-            day: partition value.
-            bucket: partition value.
+            table: where it will belong.
+            rows: all of the table's columns, in any order; the partition columns hold one value each and are
+                left out of the file, which is sorted by key.
         """
-        body = conform(rows, table).drop_columns(list(table.partition_by))
-        content = parquet_bytes(body)
-        path = f"day={day.isoformat()}/bucket={bucket}/{uuid.uuid4()}.parquet"
+        arrow = conform(rows, table)
+        values = {name: str(arrow[name][0].as_py()) for name in table.partition_by}
+        content = parquet_bytes(arrow.drop_columns(list(table.partition_by)))
+        folders = "".join(f"{name}={value}/" for name, value in values.items())
+        path = f"{folders}{uuid.uuid4()}.parquet"
         self.put(f"{table.name}/{path}", content)
-        digest = hashlib.sha256(content).hexdigest()
-        return StoredFile(path, len(content), rows.height, day.isoformat(), bucket, digest)
+        return StoredFile(path, len(content), rows.height, values, hashlib.sha256(content).hexdigest())
+
+    def table_versions(self) -> dict[str, int]:
+        """Return the version of every table that has been made."""
+        folders = obstore.list_with_delimiter(self.objects)["common_prefixes"]
+        tables = sorted(name.strip("/") for name in folders if not name.startswith("_"))
+        return {name: DeltaTable(self.table_uri(name)).version() for name in tables}
+
+    def vacuum(self, retention_h: float) -> int:
+        """Delete files of dead runs from every table; the caller holds the lease. Returns how many."""
+        tables = (DeltaTable(self.table_uri(name)) for name in self.table_versions())
+        return sum(len(_vacuumed(table, retention_h)) for table in tables)
 
     def put(self, path: str, content: bytes) -> None:
         """Write an object below the store.
@@ -409,6 +417,14 @@ class ClusterStore:
             obstore.delete(self.objects, paths)
         if not is_uri(self.root):
             _remove_empty_folders(self.uri, prefix)
+
+
+def _vacuumed(table: DeltaTable, retention_h: float) -> list[str]:
+    """Delete what no commit names and is older than the retention; look first, for vacuum itself commits."""
+    hours = int(retention_h)
+    if not table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True):
+        return []
+    return table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
 
 
 def _names(handle: DeltaTable) -> set[str]:

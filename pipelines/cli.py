@@ -1,0 +1,259 @@
+"""The menu: `digital-cluster ...`. Parses, calls, prints; no logic."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import pydantic
+import typer
+from rich.console import Console
+
+from pipelines.connectors.lease import Lease
+from pipelines.demo.clock import DEFAULT_AS_OF
+from pipelines.demo.session import DEMO_CLUSTER, local_broker, publish
+from pipelines.domain.outcomes import ExitCode, OperatorError
+from pipelines.jobs import dead_letters, onramp
+from pipelines.jobs.health import check_health
+from pipelines.jobs.history import history_of_day, read_energy
+from pipelines.jobs.night import Night
+from pipelines.jobs.nightly import run_night
+from pipelines.jobs.opening import open_night
+from pipelines.jobs.reporting import configure_logs, print_summary, telling
+from pipelines.jobs.summary import summary_lines
+from pipelines.publish.energy_listing import energy_csv, energy_json, energy_table
+from pipelines.publish.serving import serve as serve_site
+from pipelines.settings import Settings
+
+SourceKind = Literal["kafka", "archive"]
+ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")]
+SourceOption = Annotated[SourceKind | None, typer.Option("--source", help="Where records are read.")]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="The run's clock (ISO 8601 with offset); default: now.")
+]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+letters_app = typer.Typer(no_args_is_help=True, help="Messages that could not be used.")
+demo_app = typer.Typer(no_args_is_help=True, help="The demo cluster.")
+app.add_typer(letters_app, name="dead-letters")
+app.add_typer(demo_app, name="demo")
+
+
+def main() -> None:
+    """Run the command line; an OperatorError becomes one line (two languages) and its exit code."""
+    configure_logs()
+    try:
+        app()
+    except OperatorError as error:
+        sys.exit(explain(error))
+
+
+def explain(error: OperatorError) -> ExitCode:
+    """Print an error's line in both languages and return its exit code."""
+    typer.echo(f"error: {error.english} / 오류: {error.korean}", err=True)
+    return error.code
+
+
+def read_settings(**changes: object) -> Settings:
+    """Read the settings; changes of null are left out.
+
+    Raises:
+        OperatorError: SETTINGS: a variable has no usable value.
+    """
+    try:
+        return Settings(**{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = "DC_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise OperatorError(
+            f"{name} is not usable: {first['msg']} (see docs/settings.md).",
+            f"{name} 설정값을 사용할 수 없습니다: {first['msg']} (docs/settings.md 참조).",
+            ExitCode.SETTINGS,
+        ) from error
+
+
+def read_clock(text: str | None) -> datetime:
+    """Read an --as-of; null: now.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: no ISO 8601 instant with offset.
+    """
+    if text is None:
+        return datetime.now(ZoneInfo("UTC"))
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise OperatorError(
+            f"--as-of {text!r} is no instant: write it like 2025-11-11T03:00+09:00.",
+            f"--as-of {text!r}은(는) 시각이 아닙니다. 2025-11-11T03:00+09:00처럼 쓰세요.",
+            ExitCode.UNUSABLE_INPUT,
+        )
+    return instant
+
+
+@contextmanager
+def session(settings: Settings, *, own_broker: bool) -> Iterator[Settings]:
+    """Give settings with a broker behind them: the configured one, or the local one of build/."""
+    if own_broker and settings.kafka_bootstrap_servers is None:
+        with local_broker(settings, lambda line: typer.echo(line, err=True)) as found:
+            yield found
+    else:
+        yield settings
+
+
+@app.command()
+def nightly(
+    cluster: ClusterOption = None,
+    source: SourceOption = None,
+    as_of: AsOfOption = None,
+    max_days: Annotated[int | None, typer.Option(help="Most days that this run computes.")] = None,
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Start a broker and publish the demo first.")] = False,
+) -> None:
+    """Run the night of a cluster: ingest, facts, figures, release, pages."""
+    clock = DEFAULT_AS_OF if demo and as_of is None else read_clock(as_of)
+    base = read_settings(source=source, max_days=max_days)
+    with telling() as tell, session(base, own_broker=demo) as settings:
+        if demo:
+            publish(settings, clock, tell)
+        chosen = DEMO_CLUSTER if demo else cluster
+        night = open_night(settings, chosen, clock, tell)
+        report = run_night(night, settings.site, settings.lease_s)
+    print_summary(summary_lines(report))
+    raise typer.Exit(report.exit_code)
+
+
+@app.command("import")
+def import_(
+    file: Path,
+    mapping: Annotated[Path, typer.Option(help="Mapping file, or the name of one that ships.")],
+    factory: Annotated[str, typer.Option(help="Id of the factory.")],
+    cluster: Annotated[str, typer.Option(help="Id of the cluster.")] = "imported",
+    source: SourceOption = None,
+    *,
+    ingest: Annotated[bool, typer.Option("--ingest", help="Ingest and derive facts at once.")] = False,
+) -> None:
+    """Publish a CSV or XLSX of measurements as a factory's readings."""
+    request = onramp.ImportRequest(file, mapping, factory, cluster, ingest)
+    with telling() as tell, session(read_settings(source=source), own_broker=True) as settings:
+        report, night = onramp.import_measurements(settings, request, read_clock(None), tell)
+    print_summary(report.lines())
+    if night is not None:
+        print_summary(summary_lines(night))
+        raise typer.Exit(night.exit_code)
+
+
+@app.command()
+def energy(
+    factory: Annotated[str, typer.Option(help="Id of the factory.")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First local date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local date, included.")],
+    by: Annotated[Literal["hour", "day", "month", "year"], typer.Option(help="Period.")] = "day",
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Form.")] = "table",
+    cluster: Annotated[str, typer.Option(help="Id of the cluster.")] = "imported",
+) -> None:
+    """Read a factory's electricity back."""
+    night = open_reader(cluster)
+    rows = read_energy(night, factory, first.date(), last.date(), by)
+    if form == "table":
+        Console().print(energy_table(rows))
+    else:
+        typer.echo({"csv": energy_csv, "json": energy_json}[form](rows), nl=False)
+
+
+def open_reader(cluster: str | None, as_of: str | None = None) -> Night:
+    """Open a cluster for reading its tables: no broker is needed."""
+    return open_night(read_settings(source="archive"), cluster, read_clock(as_of), lambda _s, _d, _t: None)
+
+
+@app.command()
+def serve(
+    audience: Annotated[str, typer.Option(help="operator, or the id of a member.")],
+    port: Annotated[int, typer.Option(help="Port on the loopback.")] = 8000,
+) -> None:
+    """Show one audience's pages on localhost."""
+    typer.echo(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+    serve_site(read_settings().site, audience, port)
+
+
+@app.command()
+def status(cluster: ClusterOption = None, source: SourceOption = None, as_of: AsOfOption = None) -> None:
+    """Say how the nights are going; non-zero if the newest published day is older than expected."""
+    settings = read_settings(source=source)
+    with session(settings, own_broker=settings.broker.exists()) as found:
+        night = open_night(found, cluster, read_clock(as_of), lambda _s, _d, _t: None)
+        health = check_health(night, time.time())
+    print_summary(health.lines())
+    raise typer.Exit(health.exit_code)
+
+
+@app.command()
+def history(
+    factory: Annotated[str, typer.Option(help="Id of the factory.")],
+    day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Local date.")],
+    cluster: ClusterOption = None,
+) -> None:
+    """Show the versions of a factory's day: what changed, when it became known, and why."""
+    typer.echo(history_of_day(open_reader(cluster), factory, day.date()).write_csv(), nl=False)
+
+
+@app.command()
+def vacuum(cluster: ClusterOption = None) -> None:
+    """Delete files that dead runs left and no table names, older than DC_VACUUM_RETENTION_H."""
+    settings = read_settings()
+    night = open_reader(cluster)
+    with Lease(night.store.objects, "vacuum", settings.lease_s, time.time):
+        removed = night.store.vacuum(settings.vacuum_retention_h)
+    typer.echo(f"{removed} files removed")
+
+
+@letters_app.command("list")
+def list_letters(
+    topic: Annotated[str | None, typer.Option(help="Only this topic.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    cluster: ClusterOption = None,
+) -> None:
+    """List dead letters, without their bytes."""
+    found = dead_letters.find_letters(open_reader(cluster), topic=topic, reason=reason)
+    typer.echo(dead_letters.listing(found).write_csv(), nl=False)
+
+
+@letters_app.command("show")
+def show_letter(
+    topic: Annotated[str, typer.Option(help="Topic.")],
+    offset: Annotated[int, typer.Option(help="Offset.")],
+    cluster: ClusterOption = None,
+) -> None:
+    """Show a dead letter with its bytes (hex): for the data engineer, not for pages."""
+    for line in dead_letters.shown(
+        dead_letters.find_letters(open_reader(cluster), topic=topic, offset=offset)
+    ):
+        typer.echo(line)
+
+
+@letters_app.command("replay")
+def replay_letters(
+    topic: Annotated[str | None, typer.Option(help="Only this topic.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    cluster: ClusterOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Decode and check dead letters again, and add the rows that pass now; the next night computes them."""
+    night = open_reader(cluster, as_of)
+    with Lease(night.store.objects, "replay", read_settings().lease_s, time.time):
+        report = dead_letters.replay(night, dead_letters.find_letters(night, topic=topic, reason=reason))
+    print_summary(report.lines())
+
+
+@demo_app.command("publish")
+def publish_only(source: SourceOption = None, as_of: AsOfOption = None) -> None:
+    """Publish the demo's messages and run nothing."""
+    clock = DEFAULT_AS_OF if as_of is None else read_clock(as_of)
+    with telling() as tell, session(read_settings(source=source), own_broker=True) as settings:
+        typer.echo(f"{publish(settings, clock, tell)} messages published")

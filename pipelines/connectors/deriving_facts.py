@@ -1,0 +1,164 @@
+"""Deriving facts of a stretch of days of one bucket: read raw rows with their neighbours, call the domain.
+
+Belongs here: which raw rows a stretch needs. Does not belong here: the arithmetic (pipelines.domain), which
+stretches there are and their commit (pipelines.jobs.facts).
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from pipelines.connectors.staging import leaving_failures, piece_path
+from pipelines.connectors.store import ClusterStore, OpenTable, parquet_bytes
+from pipelines.domain.machine_time import hourly_machine_time
+from pipelines.domain.meters import hourly_energy
+from pipelines.domain.production import hourly_quantities
+from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, RAW, Table
+
+FACT_STATE_COLUMNS = ("day", "bucket", "status", "version", "profile_version", "known_at")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive days of one bucket under unchanged profiles: the unit of work of a worker.
+
+    Args:
+        number: its number.
+        bucket: its bucket.
+        days: local dates, ascending.
+        windows: factory, day, start, end [us, UTC]: the factory-days to compute.
+        meters: factory and the profile's meter columns.
+        machines: factory, machine.
+        products: factory, product, unit, product_class, pru_s.
+        planned: factory, start, end [us, UTC]: planned segments of the windows.
+    """
+
+    number: int
+    bucket: int
+    days: tuple[date, ...]
+    windows: pl.DataFrame
+    meters: pl.DataFrame
+    machines: pl.DataFrame
+    products: pl.DataFrame
+    planned: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class FactDerivation:
+    """Everything that a worker needs to derive facts; pickles.
+
+    Args:
+        store: the cluster's store.
+        staging: folder below it.
+        fact_table: facts_energy or facts_machine.
+        versions: raw table -> the version to read.
+        unit_multipliers: carrier, kind, unit, multiplier.
+        max_gap_s: longest gap that is bridged [s].
+    """
+
+    store: ClusterStore
+    staging: str
+    fact_table: str
+    versions: dict[str, int]
+    unit_multipliers: pl.DataFrame
+    max_gap_s: int
+
+    def derive(self, stretch: Stretch) -> int:
+        """Derive the facts of a stretch and leave them, as Parquet, in the staging folder."""
+        with leaving_failures(self.store, self.staging, stretch.number):
+            compute = {FACTS_ENERGY.name: self._energy, FACTS_MACHINE.name: self._machine}[self.fact_table]
+            facts = with_owner_day(compute(stretch), stretch.windows)
+            self.store.put(piece_path(self.staging, stretch.number), parquet_bytes(facts.to_arrow()))
+        return stretch.number
+
+    def _energy(self, stretch: Stretch) -> pl.DataFrame:
+        readings = self._rows("energy", stretch)
+        registers = pl.col("kind") == "register"
+        meters = readings.filter(registers).select("factory", "meter")
+        older = self._last_before("energy", stretch, meters, readings, registers)
+        return hourly_energy(
+            pl.concat([readings, older]),
+            stretch.meters,
+            stretch.windows.select("factory", "start", "end"),
+            max_gap_s=self.max_gap_s,
+            unit_multipliers=self.unit_multipliers,
+        )
+
+    def _machine(self, stretch: Stretch) -> pl.DataFrame:
+        windows = stretch.windows.select("factory", "start", "end")
+        states = self._rows("states", stretch)
+        machines = stretch.machines.select("factory", "machine")
+        older = self._last_before("states", stretch, machines, states, pl.col("until").is_null())
+        counts = self._rows("counts", stretch)
+        counters = counts.select("factory", "machine", "product")
+        before = self._last_before("counts", stretch, counters, counts, pl.lit(True))
+        times = hourly_machine_time(pl.concat([states, older]), stretch.machines, windows, stretch.planned)
+        quantities = hourly_quantities(
+            pl.concat([counts, before]), windows, stretch.products, max_gap_s=self.max_gap_s
+        )
+        return pl.concat([times, quantities.select(times.columns)])
+
+    def _rows(self, stream: str, stretch: Stretch) -> pl.DataFrame:
+        """Read a stretch's rows with a margin of days that covers the longest bridged gap."""
+        first, last = self._margin(stretch)
+        factories = stretch.windows["factory"].unique().to_list()
+        return (
+            self._open(stream)
+            .scan()
+            .filter(
+                pl.col("day").is_between(first, last),
+                pl.col("bucket") == stretch.bucket,
+                pl.col("factory").is_in(factories),
+            )
+            .collect()
+        )
+
+    def _margin(self, stretch: Stretch) -> tuple[date, date]:
+        margin = timedelta(days=1 + self.max_gap_s // 86_400)
+        return stretch.days[0] - margin, stretch.days[-1] + margin
+
+    def _last_before(
+        self, stream: str, stretch: Stretch, keys: pl.DataFrame, rows: pl.DataFrame, kinds: pl.Expr
+    ) -> pl.DataFrame:
+        """Find the last earlier row of each key that `rows` lack, walking back day by day."""
+        begin = stretch.windows["start"].min()
+        wanted = keys.unique().join(rows.filter(kinds, pl.col("at") < begin), on=keys.columns, how="anti")
+        table = self._open(stream)
+        found: list[pl.DataFrame] = [table.empty()]
+        first = self._margin(stretch)[0]
+        for day in sorted(
+            {d for d, b in table.partitions() if b == stretch.bucket and d < first}, reverse=True
+        ):
+            if wanted.is_empty():
+                break
+            older = table.read_days([(day, stretch.bucket)]).filter(kinds)
+            older = older.join(wanted, on=keys.columns, how="semi")
+            # Ties of one instant are settled by the domain's rule for duplicates, so all of them come.
+            found.append(older.filter(pl.col("at") == pl.col("at").max().over(keys.columns)))
+            wanted = wanted.join(older, on=keys.columns, how="anti")
+        return pl.concat(found)
+
+    def _open(self, stream: str) -> OpenTable:
+        table: Table = RAW[stream]
+        return self.store.open_at(table, self.versions[table.name])
+
+
+def with_owner_day(facts: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """Add the local day that owns each fact: the day of its hour, or of the reading that closes a gap.
+
+    Args:
+        facts: factory, start, end; `allocation` where gaps occur.
+        windows: factory, day, start, end.
+    """
+    if "allocation" in facts.columns:
+        instant = pl.when(allocation="unallocated").then("end").otherwise("start")
+    else:
+        instant = pl.col("start")
+    days = windows.select("factory", "day", window_start="start").sort("window_start")
+    return (
+        facts.with_columns(owner=instant)
+        .sort("owner")
+        .join_asof(days, left_on="owner", right_on="window_start", by="factory", strategy="backward")
+        .drop("owner", "window_start")
+    )

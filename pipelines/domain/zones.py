@@ -1,0 +1,46 @@
+"""Which local date an instant has: calendar days are those of the factory's zone at that time.
+
+Belongs here: zones by factory and time. Does not belong here: hours and shifts (pipelines.domain.calendar).
+"""
+
+import polars as pl
+
+
+def local_days(events: pl.DataFrame, zones: pl.DataFrame) -> pl.Series:
+    """Return the local date of each event, in the order of `events`.
+
+    Args:
+        events: `factory`, `at` [us, UTC].
+        zones: `factory`, `valid_from` [us, UTC], `zone` (IANA): the zone from valid_from on; before a factory's
+            first entry that entry holds too.
+
+    Returns:
+        Series `day` of dates.
+
+    Raises:
+        ValueError: a factory has no zone.
+    """
+    numbered = events.select("factory", "at").with_row_index("row")
+    first = zones.sort("valid_from").group_by("factory").first().select("factory", first_zone="zone")
+    placed = (
+        numbered.sort("at")
+        .join_asof(
+            zones.select("factory", "valid_from", "zone").sort("valid_from"),
+            left_on="at",
+            right_on="valid_from",
+            by="factory",
+            strategy="backward",
+        )
+        .join(first, on="factory", how="left")
+        .with_columns(zone=pl.coalesce("zone", "first_zone"))
+    )
+    without = placed.filter(pl.col("zone").is_null())["factory"].unique().sort().to_list()
+    if without:
+        raise ValueError(f"no zone is known for {', '.join(without)}")
+    parts = [
+        part.with_columns(day=pl.col("at").dt.convert_time_zone(part["zone"][0]).dt.date())
+        for part in placed.partition_by("zone")
+    ]
+    if not parts:
+        return pl.Series("day", [], dtype=pl.Date)
+    return pl.concat(parts).sort("row")["day"]

@@ -1,0 +1,72 @@
+"""What the jobs of figures share: which days changed, and running a derivation over them.
+
+Belongs here: the mechanics. Does not belong here: what is computed (pipelines.connectors.deriving_figures).
+"""
+
+from collections.abc import Sequence
+
+import apache_beam as beam
+import polars as pl
+from apache_beam.pvalue import PCollection
+
+from pipelines.connectors.deriving_figures import Days, FigureDerivation
+from pipelines.connectors.staging import staging_folder
+from pipelines.connectors.store import DayBucket, OpenTable, arrow_frame
+from pipelines.jobs.night import Night
+from pipelines.jobs.profiles import read_profiles
+from pipelines.jobs.runner import run_staged
+from pipelines.reference.kpis import kpi_catalogue
+from pipelines.reference.tables import emission_factors, gwps
+from pipelines.schemas.tables import Table
+from pipelines.transforms.deriving import DeriveFigures
+
+_DAYS_PER_PIECE = 31
+
+
+def changed_pairs(table: OpenTable, sources: Sequence[OpenTable]) -> set[DayBucket]:
+    """Return the (day, bucket) pairs of the sources that a table has not consumed."""
+    return {
+        pair for source in sources for pair in source.changed_partitions(table.position(source.table.name))
+    }
+
+
+def build(pipeline: beam.Pipeline, pieces: Sequence[Days], derivation: FigureDerivation) -> PCollection[int]:
+    """Wire the pipeline that derives figures; any runner may run it."""
+    numbers: PCollection[int] = pipeline | "Days" >> beam.Create(pieces) | DeriveFigures(derivation)
+    return numbers
+
+
+def computed_figures(
+    night: Night, table: Table, sources: Sequence[OpenTable], pairs: Sequence[DayBucket]
+) -> pl.DataFrame:
+    """Compute a figure table's rows of some pairs: its columns but known_at."""
+    names = [n for n in table.schema.names if n != "known_at"]
+    pieces = [
+        Days(number, tuple(pairs[start : start + _DAYS_PER_PIECE]))
+        for number, start in enumerate(range(0, len(pairs), _DAYS_PER_PIECE))
+    ]
+    if not pieces:
+        return arrow_frame(table.schema.empty_table()).select(names)
+    with staging_folder(night.store) as staging:
+        derivation = FigureDerivation(
+            store=night.store,
+            staging=staging,
+            versions={s.table.name: s.version for s in sources},
+            profiles=read_profiles(night).rows,
+            cluster=night.cluster,
+            factors=emission_factors(),
+            gwps=gwps(),
+            catalogue=kpi_catalogue(),
+            known_on=night.nominal.date(),
+            figure_table=table.name,
+        )
+        left = run_staged(
+            lambda pipeline: build(pipeline, pieces, derivation),
+            store=night.store,
+            staging=staging,
+            step=table.name,
+            total=len(pieces),
+            tell=night.tell,
+            workers=night.workers,
+        )
+        return pl.concat([night.store.read_parquet(path) for path in left]).select(names)

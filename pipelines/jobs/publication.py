@@ -1,0 +1,112 @@
+"""Publication: what the tables hold becomes the site.
+
+Belongs here: reading what the pages show. Does not belong here: the pages (pipelines.publish).
+
+The site is rendered whole from the tables every night, and a file that is right already is left alone; so a
+night that died while it wrote pages is completed by the next, whatever that one finds to do.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.domain.factory_energy import factory_hours
+from pipelines.jobs.night import Night
+from pipelines.jobs.profiles import read_profiles, unnested
+from pipelines.publish.build import build_content
+from pipelines.publish.content import HISTORY_DAYS, SiteInputs
+from pipelines.publish.site import SiteReport, write_site
+from pipelines.schemas.streams import STREAMS
+from pipelines.schemas.tables import (
+    DEAD_LETTERS,
+    EMISSIONS,
+    FACTS_ENERGY,
+    FACTS_MACHINE,
+    GAPS,
+    KPIS,
+    RAW,
+    RELEASES,
+    Table,
+)
+
+_LOOK_BACK_DAYS = 31
+
+
+def publish_site(night: Night, folder: Path) -> SiteReport:
+    """Write the site of the last closed day.
+
+    Raises:
+        OperatorError: the store or the folder can't be used.
+    """
+    day = night.last_closed_day(night.cluster.zone)
+    first = day - timedelta(days=HISTORY_DAYS - 1)
+    profiles = read_profiles(night).latest()
+    energy = _days(night, FACTS_ENERGY, first, day)
+    inputs = SiteInputs(
+        cluster=night.cluster,
+        releases=night.store.open(RELEASES).scan().collect(),
+        kpis=_days(night, KPIS, first, day),
+        facts_energy=energy,
+        facts_machine=_days(night, FACTS_MACHINE, first, day),
+        emissions=_days(night, EMISSIONS, first, day),
+        profiles=profiles,
+        liveness=liveness(night, day, energy.filter(pl.col("day") == day), unnested(profiles, "meters")),
+        dead_letters=dead_letter_counts(night, first),
+        gaps=night.store.open(GAPS).scan().collect(),
+        day=day,
+        nominal=night.nominal,
+    )
+    return write_site(build_content(inputs), folder)
+
+
+def _days(night: Night, table: Table, first: date, last: date) -> pl.DataFrame:
+    rows = night.store.open(table).scan().filter(pl.col("day").is_between(first, last)).collect()
+    return rows.sort("day", *table.key)
+
+
+def liveness(night: Night, day: date, energy: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    """Return how lively each factory's streams are.
+
+    Returns:
+        factory, stream, last_event [us, UTC; null: none in the last month], messages (rows of `day`),
+        coverage (of the main meters on `day`, for stream energy; else null).
+    """
+    hours = factory_hours(energy, meters).filter(pl.col("allocation") == "hour")
+    covered = hours.group_by("factory").agg(pl.col("coverage").mean()).with_columns(stream=pl.lit("energy"))
+    streams = pl.DataFrame({"stream": [s for s in STREAMS if s != "profile"]})
+    places = pl.DataFrame({"factory": sorted(f.factory for f in night.cluster.factories)}).join(
+        streams, how="cross"
+    )
+    events = [_events(night, s, day) for s in streams["stream"]]
+    return (
+        places.join(pl.concat(events), on=["factory", "stream"], how="left")
+        .join(covered, on=["factory", "stream"], how="left")
+        .with_columns(pl.col("messages").fill_null(0))
+        .sort("factory", "stream")
+    )
+
+
+def _events(night: Night, stream: str, day: date) -> pl.DataFrame:
+    event = pl.col(STREAMS[stream].event_time)
+    return (
+        night.store.open(RAW[stream])
+        .scan()
+        .filter(pl.col("day").is_between(day - timedelta(days=_LOOK_BACK_DAYS), day))
+        .group_by("factory")
+        .agg(last_event=event.max(), messages=(pl.col("day") == day).sum().cast(pl.Int64))
+        .with_columns(stream=pl.lit(stream))
+        .collect()
+    )
+
+
+def dead_letter_counts(night: Night, first: date) -> pl.DataFrame:
+    """Return topic, reason, count of the dead letters sent since the first shown day (UTC)."""
+    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    letters = night.store.open(DEAD_LETTERS).scan().filter(pl.col("record_timestamp") >= since)
+    return (
+        letters.group_by("topic", "reason")
+        .agg(count=pl.len().cast(pl.Int64))
+        .sort("topic", "reason")
+        .collect()
+    )

@@ -1,0 +1,68 @@
+"""Progress and logs: rich on a terminal, structured lines otherwise.
+
+Belongs here: how a run talks. Does not belong here: what it says (pipelines.jobs.summary).
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipelines.jobs.runner import Progress as Tell
+
+
+def is_terminal() -> bool:
+    """Say whether a person watches."""
+    return sys.stderr.isatty()
+
+
+def configure_logs() -> None:
+    """Log to standard error: key=value lines, one a fact."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@contextmanager
+def telling() -> Iterator[Tell]:
+    """Give a function that tells progress: bars on a terminal, else a line when a step begins and ends."""
+    if not is_terminal():
+        yield _tell_in_lines
+        return
+    columns = (TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(step: str, done: int, total: int) -> None:
+            if step not in tasks or (done == 0 and bars.tasks[tasks[step]].finished):
+                tasks[step] = bars.add_task(step, total=total)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield tell
+
+
+def _tell_in_lines(step: str, done: int, total: int) -> None:
+    if done in (0, total):
+        structlog.get_logger().info("progress", step=step, done=done, total=total)
+
+
+def print_summary(lines: Sequence[tuple[str, str]]) -> None:
+    """Print a summary to standard output: a table on a terminal, one `heading: text` a line otherwise."""
+    if not sys.stdout.isatty():
+        print("\n".join(f"{heading}: {text}" for heading, text in lines))  # noqa: T201 - the command's output
+        return
+    table = Table(show_header=False, box=None)
+    table.add_column(justify="right", style="bold")
+    table.add_column(overflow="fold")
+    for heading, text in lines:
+        table.add_row(heading, text)
+    Console().print(table)

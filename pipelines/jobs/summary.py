@@ -1,0 +1,73 @@
+"""The summary of a night: what a person can act on, worst first.
+
+Belongs here: the lines, in English and Korean where an operator acts on them. Does not belong here: printing.
+Counts of members' figures never appear: a summary may be read by anybody at the hub.
+"""
+
+from pipelines.jobs.nightly import NightReport
+
+Line = tuple[str, str]
+
+
+def summary_lines(report: NightReport) -> list[Line]:
+    """Return (heading, text) lines of a night."""
+    lines = [*_alarms(report), ("night", f"{report.cluster}, {report.nominal}, last closed day {report.day}")]
+    if report.nothing_new:
+        lines.append(("result", "nothing new: no commit, no page changed / 새로운 내용 없음"))
+    lines += [
+        ("read", _counted(report.ingest.messages, "messages")),
+        ("rows", _counted(report.ingest.rows, "raw rows")),
+        ("dead letters", _counted(report.ingest.dead, "") if report.ingest.dead else "none"),
+        ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
+        ("figures", f"{report.emission_rows} emission rows, {report.kpi_rows} KPI rows new or changed"),
+        ("released", _released(report)),
+        ("pages", f"{len(report.site.written)} written, {len(report.site.unchanged)} unchanged"),
+        ("silent", ", ".join(report.silent) or "no factory"),
+        ("seconds", ", ".join(f"{name} {s:.1f}" for name, s in report.seconds.items())),
+    ]
+    return lines
+
+
+def _alarms(report: NightReport) -> list[Line]:
+    alarms = [("GAP / 누락", _gap_text(gap)) for gap in report.ingest.gaps]
+    alarms += [
+        (
+            "WAITING / 대기",
+            f"{place} from offset {end}: no answer of the schema registry / 레지스트리 응답 없음",
+        )
+        for place, end in sorted(report.ingest.cut_partitions.items())
+    ]
+    if report.facts.left_for_later:
+        alarms.append(
+            ("PARTIAL / 일부", f"{report.facts.left_for_later} days left for the next run (--max-days)")
+        )
+    if report.facts.without_profile:
+        alarms.append(("NO PROFILE / 프로필 없음", ", ".join(report.facts.without_profile)))
+    if report.ingest.unclaimed_topics:
+        alarms.append(("UNCLAIMED / 미등록 토픽", ", ".join(report.ingest.unclaimed_topics)))
+    if report.facts.restated:
+        places = [
+            f"{factory} {day} ({cause})" for (factory, day), cause in sorted(report.facts.restated.items())
+        ]
+        alarms.append(("RESTATED / 재산정", ", ".join(places)))
+    return alarms
+
+
+def _gap_text(gap: dict[str, object]) -> str:
+    end = "unknown" if gap["end_offset"] is None else gap["end_offset"]
+    return (
+        f"{gap['topic']}[{gap['partition']}] offsets {gap['first_offset']} to {end}: {gap['reason']};"
+        " the broker no longer has them, read them from an archive if there is one"
+        " / 브로커에 더 이상 없는 기록입니다. 보관본이 있으면 다시 읽으세요"
+    )
+
+
+def _counted(counts: dict[str, int], what: str) -> str:
+    total = sum(counts.values())
+    parts = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()) if n)
+    return f"{total} {what}".strip() + (f" ({parts})" if parts else "")
+
+
+def _released(report: NightReport) -> str:
+    statuses = ", ".join(f"{n} {status}" for status, n in sorted(report.releases.statuses.items()))
+    return f"{report.releases.entries} new ledger entries" + (f" ({statuses})" if statuses else "")

@@ -1,0 +1,197 @@
+"""Which factory-days a night must compute, and why a final one may change.
+
+Belongs here: what new rows, new profiles and the calendar touch. Does not belong here: computing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from pipelines.connectors.store import OpenTable
+from pipelines.domain.zones import local_days
+from pipelines.jobs.night import Night
+from pipelines.jobs.profiles import Profiles, zones_of
+from pipelines.jobs.restating import PROVISIONAL, FactoryDay
+from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE
+
+RawSnapshots = dict[str, OpenTable]
+SOURCES: dict[str, tuple[str, ...]] = {
+    FACTS_ENERGY.name: ("energy",),
+    FACTS_MACHINE.name: ("states", "counts"),
+}
+_OWNERS = {"energy": "meter", "states": "machine", "counts": "machine"}
+_LASTING = {"states"}
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days for which facts of a factory are expected, both included."""
+
+    first: date
+    last: date
+
+    def covers(self, day: date) -> bool:
+        """Say whether a day is in the span."""
+        return self.first <= day <= self.last
+
+    def days(self) -> Iterator[date]:
+        """Give the days in order."""
+        return (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Factory-days to compute.
+
+    Args:
+        causes: why each may change, should it be final: late_data or profile_change.
+        spans: expected days by factory.
+        left_for_later: how many days were left out, newest, because of the bound on days.
+        without_profile: factories that send but have no profile.
+    """
+
+    causes: Mapping[FactoryDay, str]
+    spans: dict[str, Span]
+    left_for_later: int
+    without_profile: list[str]
+
+
+def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Touched:
+    """Return the factory-days whose facts may differ from what is stored.
+
+    They are the days that new rows reach, the days of new profiles, the days that are not final yet, and the
+    expected days without a row; oldest first, bounded by the night's max_days.
+    """
+    news = {s: _news(facts, raw[s], _OWNERS[s]) for s in SOURCES[facts.table.name]}
+    stored = facts.scan().select("factory", "day", "status").unique().collect()
+    spans = _spans(night, stored, news)
+    causes: dict[FactoryDay, str] = dict.fromkeys(
+        _profile_days(facts, raw["profile"], profiles, spans), "profile_change"
+    )
+    for stream, rows in news.items():
+        causes |= dict.fromkeys(_reached(night, stream, rows, raw[stream], spans), "late_data")
+    not_final = stored.filter(pl.col("status") == PROVISIONAL).select("factory", "day")
+    have = set(stored.select("factory", "day").iter_rows())
+    missing = {(f, d) for f, span in spans.items() for d in span.days()} - have
+    for place in {*not_final.iter_rows(), *missing}:
+        causes.setdefault(place, "late_data")
+    with_profile = set(profiles.factories)
+    wanted = {
+        p: c for p, c in causes.items() if p[0] in spans and spans[p[0]].covers(p[1]) and p[0] in with_profile
+    }
+    days = sorted({day for _, day in wanted})
+    taken = set(days[: night.max_days])
+    return Touched(
+        {place: cause for place, cause in wanted.items() if place[1] in taken},
+        spans,
+        len(days) - len(taken),
+        sorted(set(spans) - with_profile),
+    )
+
+
+def _news(facts: OpenTable, raw: OpenTable, owner: str) -> pl.DataFrame:
+    """Return factory, owner, day, first_at, last_at of the rows that the facts have not consumed."""
+    actions = raw.changes_since(facts.position(raw.table.name))
+    keys = ["factory", owner, "day"]
+    bounds = [pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")]
+    if actions is None:
+        return raw.scan().group_by(keys).agg(bounds).sort(keys).collect()
+    parts = [
+        raw.read_files([a["path"]], ["factory", owner, "at"])
+        .with_columns(day=pl.lit(date.fromisoformat(a["partitionValues"]["day"])))
+        .group_by(keys)
+        .agg(bounds)
+        for a in actions
+        if a["kind"] == "add"
+    ]
+    if not parts:
+        return raw.scan().group_by(keys).agg(bounds).limit(0).collect()
+    merged = pl.concat(parts).group_by(keys)
+    return merged.agg(pl.col("first_at").min(), pl.col("last_at").max()).sort(keys)
+
+
+def _spans(night: Night, stored: pl.DataFrame, news: Mapping[str, pl.DataFrame]) -> dict[str, Span]:
+    """Return the expected days of each factory: from its first day with rows to the last closed day.
+
+    Factories of a cluster that is open to imports have no live streams: theirs end with their last row.
+    """
+    days = pl.concat(
+        [stored.select("factory", "day"), *(rows.select("factory", "day") for rows in news.values())]
+    )
+    bounds = days.group_by("factory").agg(first=pl.col("day").min(), last=pl.col("day").max())
+    closed = night.last_closed_day(night.cluster.zone)
+    spans = {}
+    for factory, first, last in bounds.iter_rows():
+        end = min(last, closed) if night.cluster.open_to_imports else closed
+        if first <= end:
+            spans[factory] = Span(first, end)
+    return spans
+
+
+def _profile_days(
+    facts: OpenTable, raw: OpenTable, profiles: Profiles, spans: Mapping[str, Span]
+) -> Iterator[FactoryDay]:
+    """Give the expected days of which a profile has been sent since the facts were computed."""
+    actions = raw.changes_since(facts.position(raw.table.name))
+    added = [a["path"] for a in actions or [] if a["kind"] == "add"]
+    if actions is not None and not added:
+        return
+    changed = raw.read_files(added, ["factory", "valid_from"]) if actions is not None else profiles.rows
+    rows = profiles.rows.join(
+        changed.select("factory", "valid_from").unique(), on=["factory", "valid_from"], how="semi"
+    )
+    for factory, begin, end in rows.select("factory", "valid_from", "valid_to").iter_rows():
+        for day in spans[factory].days() if factory in spans else ():
+            if day >= begin.date() - timedelta(days=1) and (
+                end is None or day <= end.date() + timedelta(days=1)
+            ):
+                yield factory, day
+
+
+def _reached(
+    night: Night, stream: str, rows: pl.DataFrame, raw: OpenTable, spans: Mapping[str, Span]
+) -> Iterator[FactoryDay]:
+    """Give the factory-days that new rows reach.
+
+    A reading reaches the days within the longest bridged gap on both sides, and the day of the next reading,
+    which owns the gap between them. A machine's state reaches every day until its next change.
+    """
+    if rows.is_empty():
+        return
+    owner, zones, gap = _OWNERS[stream], zones_of(night), timedelta(seconds=night.max_gap_s)
+    before = local_days(rows.select("factory", at=pl.col("first_at") - gap), zones)
+    after = local_days(rows.select("factory", at=pl.col("last_at") + gap), zones)
+    places = rows.with_columns(before=before, after=after, next=_next_days(rows, raw, owner))
+    for factory, day, begin, end, following in places.select(
+        "factory", "day", "before", "after", "next"
+    ).iter_rows():
+        yield from ((factory, d) for d in {day, begin, end})
+        last = following or (spans[factory].last if factory in spans else day)
+        if stream in _LASTING:
+            yield from ((factory, d) for d in Span(day, last).days())
+        elif following is not None:
+            yield factory, following
+
+
+def _next_days(rows: pl.DataFrame, raw: OpenTable, owner: str) -> pl.Series:
+    """Return the day of the next stored row after each (factory, owner, day); null: there is none."""
+    keys = ["factory", owner]
+    first = rows["day"].min()
+    later = (
+        raw.scan()
+        .filter(pl.col("day") > first)
+        .select(*keys, "day")
+        .unique()
+        .collect()
+        .rename({"day": "next"})
+        .sort("next")
+    )
+    shifted = (
+        rows.with_row_index("row")
+        .with_columns(after_day=pl.col("day") + pl.duration(days=1))
+        .sort("after_day")
+    )
+    joined = shifted.join_asof(later, left_on="after_day", right_on="next", by=keys, strategy="forward")
+    return joined.sort("row")["next"]

@@ -1,0 +1,38 @@
+"""Beam wiring of facts and figures: stretches of days in, nothing but their numbers out."""
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from pipelines.connectors.deriving_facts import FactDerivation
+from pipelines.connectors.deriving_figures import FigureDerivation
+
+
+@dataclass
+class DeriveFacts(beam.PTransform):
+    """Derive the facts of each stretch of days of a bucket.
+
+    Input:  `Stretch`es. Each is read whole and sorted by key, so the result depends neither on how readings
+        were batched nor on their order.
+    Output: the number of each stretch; its facts lie in the derivation's staging folder.
+    """
+
+    derivation: FactDerivation
+
+    def expand(self, stretches: beam.PCollection) -> beam.PCollection:
+        """Wire the stage."""
+        return stretches | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+
+
+@dataclass
+class DeriveFigures(beam.PTransform):
+    """Derive the emissions or KPIs of some days.
+
+    Input:  `Days`. Output: the number of each; its figures lie in the derivation's staging folder.
+    """
+
+    derivation: FigureDerivation
+
+    def expand(self, days: beam.PCollection) -> beam.PCollection:
+        """Wire the stage."""
+        return days | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)

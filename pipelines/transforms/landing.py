@@ -1,0 +1,22 @@
+"""Beam wiring of ingest: slices in, nothing but their numbers out."""
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from pipelines.connectors.landing import Landing
+
+
+@dataclass
+class LandSlices(beam.PTransform):
+    """Read, decode, check and write each slice, in one fused stage.
+
+    Input:  `Slice`s. They are reshuffled, so that every worker thread gets some.
+    Output: the number of each landed slice; its outcome lies in the landing's staging folder.
+    """
+
+    landing: Landing
+
+    def expand(self, slices: beam.PCollection) -> beam.PCollection:
+        """Wire the stage."""
+        return slices | "Deal" >> beam.Reshuffle() | "Land" >> beam.Map(self.landing.land)
