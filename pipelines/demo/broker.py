@@ -62,8 +62,9 @@ class LocalBroker:
         client: librdkafka's settings of a client, where overrides ask more of one than an address.
 
     Raises:
-        BrokerUnavailable: on entering, if it can't be started (exit code SOURCE), or another live process
-            uses the folder (LEASE_HELD).
+        BrokerUnavailable: on entering, if it can't be started (exit code SOURCE).
+        OperatorError: on entering, if another live process uses the folder (LEASE_HELD): that one goes on,
+            and to read an archive instead would be no answer to it.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ def _sole_user(folder: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise BrokerUnavailable(
+        raise OperatorError(
             f"Another run uses the local broker in {folder}: wait for it to end, then run again.",
             f"다른 실행이 {folder} 의 로컬 브로커를 사용 중입니다. 끝난 뒤 다시 실행하세요.",
             ExitCode.LEASE_HELD,
