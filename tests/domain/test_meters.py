@@ -11,9 +11,11 @@ from polars.testing import assert_frame_equal
 from pipelines.domain.calendar import INSTANT, day_window, day_windows
 from pipelines.domain.meters import (
     ENERGY_KEY,
+    HOURLY_SCHEMA,
     hourly_energy,
     main_meter_hours,
     main_meter_unallocated,
+    misfit_meters,
     touched_days,
     unknown_meters,
 )
@@ -38,9 +40,9 @@ MULTIPLIERS = pl.DataFrame(
     orient="row",
 )
 READING_SCHEMA = pl.Schema({
-    "factory": pl.String(), "meter": pl.String(), "carrier": pl.String(), "kind": pl.String(), "unit": pl.String(),
-    "stamp": pl.String(), "length_s": pl.Int32(), "sequence": pl.Int64(), "at": INSTANT, "value": pl.Float64(),
-    "record_timestamp": INSTANT,
+    "factory": pl.String(), "meter": pl.String(), "carrier": pl.String(), "kind": pl.String(),
+    "unit": pl.String(), "stamp": pl.String(), "length_s": pl.Int32(), "sequence": pl.Int64(), "at": INSTANT,
+    "value": pl.Float64(), "record_timestamp": INSTANT,
 })  # fmt: skip
 METER_SCHEMA = pl.Schema({
     "factory": pl.String(), "meter": pl.String(), "carrier": pl.String(), "unit": pl.String(),
@@ -99,7 +101,7 @@ def hourly(
         windows() if on is None else on,
         max_gap_s=GAP_S,
         unit_multipliers=MULTIPLIERS,
-        **options,
+        running=running,
     )
 
 
@@ -395,9 +397,34 @@ def test_the_carrier_of_the_profile_wins() -> None:
     assert hour(facts, 10)[0] == 4.0
 
 
+def test_readings_that_do_not_fit_the_profiles_carrier_are_left_out_and_reported() -> None:
+    gas = pl.DataFrame([("natural_gas", "register", "Nm3", 1.0)], schema=MULTIPLIER_SCHEMA, orient="row")
+    table = pl.concat([MULTIPLIERS, gas])
+    rows = registers((10, 1), (11, 2), carrier="natural_gas", unit="Nm3")
+    facts = hourly_energy(rows, meters(), windows(), max_gap_s=GAP_S, unit_multipliers=table)
+    assert facts["quantity"].null_count() == 24
+    assert misfit_meters(rows, meters(), table).rows() == [("a1", "m1", 2)]
+    assert misfit_meters(registers((10, 1)), meters(), table).is_empty()
+
+
+def test_every_row_names_the_window_that_owns_it() -> None:
+    rows = readings(
+        reading(24, 240, "interval", stamp="end", length_s=86400),
+        reading(20, 1),
+        reading(27, 8),
+        reading(28, 9),
+    )
+    facts = hourly(rows, on=windows(DAY, date(2025, 11, 11)))
+    assert facts.schema == HOURLY_SCHEMA
+    gaps = facts.filter(allocation="unallocated").select("start", "window_start").rows()
+    assert gaps == [(clock(0), clock(0)), (clock(20), clock(24))]
+    owners = facts.filter(allocation="hour").group_by("window_start").len().sort("window_start")
+    assert owners.rows() == [(clock(0), 24), (clock(24), 24)]
+
+
 def test_a_unit_without_multiplier_is_named() -> None:
     with pytest.raises(ValueError, match="a1/m1: unit 'Nm3'"):
-        hourly(registers((10, 1), unit="Nm3"))
+        hourly(registers((10, 1), unit="Nm3", carrier="natural_gas"))
     with pytest.raises(ValueError, match="a1/m1: unit 'furlong'"):
         hourly(readings(), of=meters(meter(unit="furlong")))
 
