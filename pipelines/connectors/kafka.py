@@ -192,7 +192,10 @@ class KafkaSource:
 
     def topics(self) -> list[str]:
         """Return the names of all topics but Kafka's own (`__...`), sorted."""
-        found = self._client().list_topics(timeout=self.connection.timeout_s)
+        try:
+            found = self._client().list_topics(timeout=self.connection.timeout_s)
+        except KafkaException as error:
+            raise broker_error(self.connection, error.args[0]) from error
         return sorted(name for name in found.topics if not name.startswith("__"))
 
     def bounds(self, topics: Sequence[str]) -> list[PartitionBounds]:

@@ -402,6 +402,8 @@ def test_a_broker_that_stops_ends_reads_and_sends_with_one_clear_line(
     with pytest.raises(OperatorError, match="does not answer") as raised:
         list(reading)
     assert raised.value.code is ExitCode.SOURCE
-    sink.connection = impatient
+    source.connection = sink.connection = impatient
+    with pytest.raises(OperatorError, match="does not answer"):
+        source.topics()
     with pytest.raises(OperatorError, match="does not answer"):
         sink.send("factory.a1.energy", [messages.record(0, messages.good(0))])
