@@ -93,24 +93,24 @@ def bar_chart(
 
 
 def comparison_chart(own: str, reference: str, step: str, chart_id: str, width: int, height: int) -> str:
-    """Draw the own value on a line with the published reference and its rounding range.
+    """Draw the own value on a line with the published reference and what counts as about the same.
 
     Args:
         own: the own value as shown.
         reference: the published value as shown.
-        step: step of the public grid, in the same unit.
+        step: step of the public grid, in the same unit: within one it is about the same.
         chart_id: prefix of the ids in the drawing.
         width: in CSS pixels.
         height: in CSS pixels.
     """
-    value, middle, half = float(own), float(reference), float(step) / 2
+    value, middle, near = float(own), float(reference), float(step)
 
     def draw(axes: Axes) -> None:
-        reach = max(abs(value - middle), half * 2) * 1.35
+        reach = max(abs(value - middle), near) * 1.35
         axes.set_xlim(middle - reach, middle + reach)
         axes.set_ylim(0, 1)
         axes.axhline(0.5, color=LINE, linewidth=1.2, zorder=1)
-        axes.add_patch(Rectangle((middle - half, 0.28), 2 * half, 0.44, facecolor=BAND, zorder=2))
+        axes.add_patch(Rectangle((middle - near, 0.28), 2 * near, 0.44, facecolor=BAND, zorder=2))
         axes.plot([middle, middle], [0.22, 0.78], color=REFERENCE, linewidth=2, zorder=3)
         axes.plot([value], [0.5], marker="o", markersize=9, color=KNOWN, zorder=4)
         axes.text(middle, 0.16, reference, ha="center", va="top", color=REFERENCE)
