@@ -12,6 +12,7 @@ from pipelines.connectors.kafka import KafkaConnection, KafkaSource, broker_clus
 from pipelines.connectors.objects import canonical_json, get_json, put_if_absent
 from pipelines.connectors.registrations import StoredRegistrations, with_registrations
 from pipelines.connectors.registry import open_registry
+from pipelines.connectors.remembered_registry import RememberedRegistry
 from pipelines.connectors.sink import KafkaSink, Sink
 from pipelines.connectors.source import Source
 from pipelines.connectors.store import ClusterStore
@@ -152,7 +153,7 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         cluster=definition,
         store=store,
         source=open_source(settings),
-        registry=settings_registry(settings),
+        registry=RememberedRegistry(settings_registry(settings), store),
         as_of=as_of,
         unit_multipliers=unit_multipliers(units()),
         other_clusters=others,
