@@ -26,6 +26,7 @@ class RememberedRegistry:
     def __init__(self, registry: Registry, store: ClusterStore) -> None:
         self.registry = registry
         self.store = store
+        self._texts: dict[int, str] = {}
 
     def text(self, schema_id: int) -> str | None:
         """Return the schema of an id; null: the registry says that there is none.
@@ -33,10 +34,18 @@ class RememberedRegistry:
         Raises:
             RegistryUnavailable: it could not be asked, and never said.
         """
+        if schema_id not in self._texts:
+            found = self._kept_or_asked(schema_id)
+            if found is None:
+                return None
+            self._texts[schema_id] = found
+        return self._texts[schema_id]
+
+    def _kept_or_asked(self, schema_id: int) -> str | None:
         path = f"{_FOLDER}/{schema_id:010d}.json"
-        known = get_json(self.store.objects, path)
-        if known is not None:
-            return str(known["schema"])
+        kept = get_json(self.store.objects, path)
+        if kept is not None:
+            return str(kept["schema"])
         found = self.registry.text(schema_id)
         if found is not None:
             put_json(self.store.objects, path, {"id": schema_id, "schema": found})
