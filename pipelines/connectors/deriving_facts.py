@@ -159,6 +159,13 @@ def with_owner_day(facts: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     return (
         facts.with_columns(owner=instant)
         .sort("owner")
-        .join_asof(days, left_on="owner", right_on="window_start", by="factory", strategy="backward")
+        .join_asof(
+            days,
+            left_on="owner",
+            right_on="window_start",
+            by="factory",
+            strategy="backward",
+            check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
+        )
         .drop("owner", "window_start")
     )

@@ -30,6 +30,7 @@ def local_days(events: pl.DataFrame, zones: pl.DataFrame) -> pl.Series:
             right_on="valid_from",
             by="factory",
             strategy="backward",
+            check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
         )
         .join(first, on="factory", how="left")
         .with_columns(zone=pl.coalesce("zone", "first_zone"))

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import polars as pl
-
 from pipelines.connectors.registrations import StoredRegistrations
 from pipelines.connectors.sent import StoredSentLog
+from pipelines.jobs.import_profiles import Profile, stored_profiles, topic_profiles
 from pipelines.jobs.importing import ImportReport, ImportTarget, import_file, load_mapping
 from pipelines.jobs.night import Night
 from pipelines.jobs.nightly import INGEST_AND_FACTS, NightReport, run_night
 from pipelines.jobs.opening import open_night, open_sink, settings_registry
-from pipelines.jobs.profiles import read_profiles
 from pipelines.jobs.runner import Progress
+from pipelines.schemas.decode import MessageDecoder, reader_schema
 from pipelines.settings import Settings
 
 
@@ -50,6 +49,7 @@ def import_measurements(
     """
     night = open_night(settings, request.cluster, now, tell)
     sink = open_sink(settings)
+    sink.sink.ensure_topics([])  # a first import makes its archive; without one no profile can be looked up
     target = ImportTarget(
         name=sink.name,
         sink=sink.sink,
@@ -73,6 +73,9 @@ def import_measurements(
     return report, run_night(registered, settings.site, settings.lease_s, INGEST_AND_FACTS)
 
 
-def _profiles_of(night: Night, factory: str) -> list[dict[str, object]]:
-    rows = read_profiles(night).rows.filter(pl.col("factory") == factory)
-    return rows.drop("profile_version", "valid_to").to_dicts()
+def _profiles_of(night: Night, factory: str) -> list[Profile]:
+    """Return a factory's profiles, those that only wait in its topic (imported without ingest) too."""
+    decoder = MessageDecoder(
+        reader_schema("profile", night.registry), night.registry, night.max_message_bytes
+    )
+    return [*stored_profiles(night.store, factory), *topic_profiles(night.source, decoder, factory)]

@@ -66,6 +66,7 @@ def _run(build: Callable[[beam.Pipeline], object], workers: int | None) -> None:
     # The runner is named: Beam's default would try to fetch another one.
     threads = workers or os.cpu_count() or 1
     options = PipelineOptions(
+        flags=[],  # else Beam takes the command's own arguments for its options
         direct_num_workers=threads,
         direct_running_mode="in_memory" if threads == 1 else "multi_threading",
         save_main_session=False,
