@@ -238,13 +238,17 @@ class _fenced:  # noqa: N801 - reads as a statement: `with _fenced(table)`
 
 
 def day_bucket_predicate(pairs: Sequence[DayBucket]) -> str:
-    """Write (day, bucket) pairs as a Delta predicate."""
-    return " OR ".join(f"(day = '{day.isoformat()}' AND bucket = {bucket})" for day, bucket in sorted(pairs))
+    """Write (day, bucket) pairs as a Delta predicate, one term a bucket (a term a day nests too deep)."""
+    buckets = sorted({bucket for _, bucket in pairs})
+    return " OR ".join(
+        f"(bucket = {bucket} AND {day_predicate([day for day, b in pairs if b == bucket])})"
+        for bucket in buckets
+    )
 
 
 def day_predicate(days: Sequence[date]) -> str:
     """Write days as a Delta predicate."""
-    return " OR ".join(f"(day = '{day.isoformat()}')" for day in sorted(days))
+    return f"day IN ({', '.join(repr(day.isoformat()) for day in sorted(set(days)))})"
 
 
 def arrow_frame(rows: pa.Table) -> pl.DataFrame:

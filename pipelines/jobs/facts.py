@@ -41,6 +41,7 @@ class FactsReport:
         restated: factory-days that were final and changed, with the cause.
         left_for_later: days beyond --max-days.
         without_profile: factories that send but have no profile.
+        strangers: meters and machines that send but are in no profile, as factory/id.
     """
 
     rows: int = 0
@@ -48,6 +49,7 @@ class FactsReport:
     restated: dict[FactoryDay, str] = field(default_factory=dict)
     left_for_later: int = 0
     without_profile: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def _derive_table(night: Night, profiles: Profiles, table: Table, report: FactsR
     consumed = {t.table.name: t.version for t in raw.values()}
     touched = touched_days(night, profiles, facts, raw)
     report.left_for_later += touched.left_for_later
-    report.without_profile = touched.without_profile
+    report.without_profile = sorted({*report.without_profile, *touched.without_profile})
+    report.strangers += touched.strangers
     pairs = {(day, bucket_of(factory, night.bucket_count)) for factory, day in touched.causes}
     plans = list(_plans(night, profiles, touched.spans, sorted(pairs)))
     computed = _computed(night, profiles, table, plans, raw)

@@ -43,6 +43,8 @@ def _alarms(report: NightReport) -> list[Line]:
         )
     if report.facts.without_profile:
         alarms.append(("NO PROFILE / 프로필 없음", ", ".join(report.facts.without_profile)))
+    if report.facts.strangers:
+        alarms.append(("NOT IN PROFILE / 프로필에 없음", ", ".join(report.facts.strangers)))
     if report.ingest.unclaimed_topics:
         alarms.append(("UNCLAIMED / 미등록 토픽", ", ".join(report.ingest.unclaimed_topics)))
     if report.facts.restated:

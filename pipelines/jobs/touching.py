@@ -12,7 +12,7 @@ import polars as pl
 from pipelines.connectors.store import OpenTable
 from pipelines.domain.zones import local_days
 from pipelines.jobs.night import Night
-from pipelines.jobs.profiles import Profiles, zones_of
+from pipelines.jobs.profiles import Profiles, unnested, zones_of
 from pipelines.jobs.restating import PROVISIONAL, FactoryDay
 from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE
 
@@ -50,12 +50,14 @@ class Touched:
         spans: expected days by factory.
         left_for_later: how many days were left out, newest, because of the bound on days.
         without_profile: factories that send but have no profile.
+        strangers: meters and machines that sent something new and are in no profile, as factory/id.
     """
 
     causes: Mapping[FactoryDay, str]
     spans: dict[str, Span]
     left_for_later: int
     without_profile: list[str]
+    strangers: list[str]
 
 
 def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Touched:
@@ -66,7 +68,7 @@ def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSna
     """
     news = {s: _news(facts, raw[s], _OWNERS[s]) for s in SOURCES[facts.table.name]}
     stored = facts.scan().select("factory", "day", "status").unique().collect()
-    spans = _spans(night, stored, news)
+    spans = _spans(night, profiles, stored, news, _long_waiting(facts, raw, profiles, stored))
     causes: dict[FactoryDay, str] = dict.fromkeys(
         _profile_days(facts, raw["profile"], profiles, spans), "profile_change"
     )
@@ -88,6 +90,7 @@ def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSna
         spans,
         len(days) - len(taken),
         sorted(set(spans) - with_profile),
+        sorted({place for stream, rows in news.items() for place in _strangers(profiles, stream, rows)}),
     )
 
 
@@ -112,36 +115,74 @@ def _news(facts: OpenTable, raw: OpenTable, owner: str) -> pl.DataFrame:
     return merged.agg(pl.col("first_at").min(), pl.col("last_at").max()).sort(keys)
 
 
-def _spans(night: Night, stored: pl.DataFrame, news: Mapping[str, pl.DataFrame]) -> dict[str, Span]:
-    """Return the expected days of each factory: from its first day with rows to the last closed day.
+def _strangers(profiles: Profiles, stream: str, rows: pl.DataFrame) -> Iterator[str]:
+    """Give factory/id of the meters or machines of new rows that no profile of a known factory names."""
+    owner = _OWNERS[stream]
+    known = unnested(profiles.rows, f"{owner}s").select("factory", owner)
+    unknown = rows.filter(pl.col("factory").is_in(profiles.factories)).join(
+        known, on=["factory", owner], how="anti"
+    )
+    return (f"{factory}/{name}" for factory, name in unknown.select("factory", owner).unique().iter_rows())
+
+
+def _long_waiting(
+    facts: OpenTable, raw: RawSnapshots, profiles: Profiles, stored: pl.DataFrame
+) -> pl.DataFrame:
+    """Return factory, day of rows that came before their factory's first profile, once that has come."""
+    new = _new_profiles(facts, raw["profile"], profiles)["factory"]
+    waiting = sorted(set(new) - set(stored["factory"]))
+    parts = [stored.select("factory", "day").clear()]
+    if waiting:
+        for stream in SOURCES[facts.table.name]:
+            rows = raw[stream].scan().filter(pl.col("factory").is_in(waiting))
+            parts.append(rows.select("factory", "day").unique().collect())
+    return pl.concat(parts).unique()
+
+
+def _spans(
+    night: Night,
+    profiles: Profiles,
+    stored: pl.DataFrame,
+    news: Mapping[str, pl.DataFrame],
+    waiting: pl.DataFrame,
+) -> dict[str, Span]:
+    """Return the expected days of each factory: from its first day with rows to its zone's last closed day.
 
     Factories of a cluster that is open to imports have no live streams: theirs end with their last row.
     """
-    days = pl.concat(
-        [stored.select("factory", "day"), *(rows.select("factory", "day") for rows in news.values())]
-    )
-    bounds = days.group_by("factory").agg(first=pl.col("day").min(), last=pl.col("day").max())
-    closed = night.last_closed_day(night.cluster.zone)
+    known = [
+        stored.select("factory", "day"),
+        waiting,
+        *(rows.select("factory", "day") for rows in news.values()),
+    ]
+    bounds = pl.concat(known).group_by("factory").agg(first=pl.col("day").min(), last=pl.col("day").max())
+    zones = dict(profiles.latest().select("factory", "zone").iter_rows())
     spans = {}
     for factory, first, last in bounds.iter_rows():
+        closed = night.last_closed_day(zones.get(factory, night.cluster.zone))
         end = min(last, closed) if night.cluster.open_to_imports else closed
         if first <= end:
             spans[factory] = Span(first, end)
     return spans
 
 
+def _new_profiles(facts: OpenTable, raw: OpenTable, profiles: Profiles) -> pl.DataFrame:
+    """Return the profiles that have been sent since the facts were computed."""
+    actions = raw.changes_since(facts.position(raw.table.name))
+    if actions is None:
+        return profiles.rows
+    added = [a["path"] for a in actions if a["kind"] == "add"]
+    if not added:
+        return profiles.rows.clear()
+    sent = raw.read_files(added, ["factory", "valid_from"]).unique()
+    return profiles.rows.join(sent, on=["factory", "valid_from"], how="semi")
+
+
 def _profile_days(
     facts: OpenTable, raw: OpenTable, profiles: Profiles, spans: Mapping[str, Span]
 ) -> Iterator[FactoryDay]:
     """Give the expected days of which a profile has been sent since the facts were computed."""
-    actions = raw.changes_since(facts.position(raw.table.name))
-    added = [a["path"] for a in actions or [] if a["kind"] == "add"]
-    if actions is not None and not added:
-        return
-    changed = raw.read_files(added, ["factory", "valid_from"]) if actions is not None else profiles.rows
-    rows = profiles.rows.join(
-        changed.select("factory", "valid_from").unique(), on=["factory", "valid_from"], how="semi"
-    )
+    rows = _new_profiles(facts, raw, profiles)
     for factory, begin, end in rows.select("factory", "valid_from", "valid_to").iter_rows():
         for day in spans[factory].days() if factory in spans else ():
             if day >= begin.date() - timedelta(days=1) and (
