@@ -1,1 +1,1 @@
-"""Pure functions on Polars frames and small frozen dataclasses: no Beam, Kafka, files, clock or environment."""
+"""Pure functions on Polars frames and frozen dataclasses: no Beam, Kafka, files, clock or environment."""

@@ -11,7 +11,7 @@ def local_days(events: pl.DataFrame, zones: pl.DataFrame) -> pl.Series:
 
     Args:
         events: `factory`, `at` [us, UTC].
-        zones: `factory`, `valid_from` [us, UTC], `zone` (IANA): the zone from valid_from on; before a factory's
+        zones: `factory`, `valid_from` [us, UTC], `zone` (IANA): the zone from then on; before a factory's
             first entry that entry holds too.
 
     Returns:

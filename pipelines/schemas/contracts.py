@@ -57,25 +57,25 @@ def arrow_type(avro_type: Any, names: dict[str, Any] | None = None) -> pa.DataTy
     if isinstance(avro_type, list):
         (inner,) = [t for t in avro_type if t != "null"]
         return arrow_type(inner, known)
-    if isinstance(avro_type, str):
-        if avro_type in _PRIMITIVES:
-            return _PRIMITIVES[avro_type]
-        if avro_type in known:
-            return known[avro_type]
+    if isinstance(avro_type, dict):
+        return _declared_type(avro_type, known)
+    found = _PRIMITIVES.get(avro_type, known.get(avro_type))
+    if found is None:
         raise TypeError(f"Avro type {avro_type!r} has no Arrow form here")
-    kind = avro_type["type"]
-    if avro_type.get("logicalType") == "timestamp-micros":
+    return found
+
+
+def _declared_type(declaration: dict[str, Any], known: dict[str, Any]) -> pa.DataType:
+    kind = declaration["type"]
+    if declaration.get("logicalType") == "timestamp-micros":
         return pa.timestamp("us", "UTC")
-    if kind == "enum":
-        known[avro_type["name"]] = pa.string()
-        return pa.string()
     if kind == "array":
-        return pa.list_(arrow_type(avro_type["items"], known))
-    if kind == "record":
-        struct = pa.struct(arrow_fields(avro_type, known))
-        known[avro_type["name"]] = struct
-        return struct
-    return arrow_type(kind, known)
+        return pa.list_(arrow_type(declaration["items"], known))
+    if kind not in ("enum", "record"):
+        return arrow_type(kind, known)
+    found = pa.string() if kind == "enum" else pa.struct(arrow_fields(declaration, known))
+    known[declaration["name"]] = found
+    return found
 
 
 def arrow_fields(record: dict[str, Any], names: dict[str, Any] | None = None) -> list[pa.Field]:

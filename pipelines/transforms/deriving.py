@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import apache_beam as beam
+from apache_beam.pvalue import PCollection
 
-from pipelines.connectors.deriving_facts import FactDerivation
-from pipelines.connectors.deriving_figures import FigureDerivation
+from pipelines.connectors.deriving_facts import FactDerivation, Stretch
+from pipelines.connectors.deriving_figures import Days, FigureDerivation
 
 
 @dataclass
-class DeriveFacts(beam.PTransform):
+class DeriveFacts(beam.PTransform[PCollection[Stretch], PCollection[int]]):
     """Derive the facts of each stretch of days of a bucket.
 
     Input:  `Stretch`es. Each is read whole and sorted by key, so the result depends neither on how readings
@@ -19,13 +20,16 @@ class DeriveFacts(beam.PTransform):
 
     derivation: FactDerivation
 
-    def expand(self, stretches: beam.PCollection) -> beam.PCollection:
+    def expand(self, stretches: PCollection[Stretch]) -> PCollection[int]:
         """Wire the stage."""
-        return stretches | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+        numbers: PCollection[int] = (
+            stretches | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+        )
+        return numbers
 
 
 @dataclass
-class DeriveFigures(beam.PTransform):
+class DeriveFigures(beam.PTransform[PCollection[Days], PCollection[int]]):
     """Derive the emissions or KPIs of some days.
 
     Input:  `Days`. Output: the number of each; its figures lie in the derivation's staging folder.
@@ -33,6 +37,9 @@ class DeriveFigures(beam.PTransform):
 
     derivation: FigureDerivation
 
-    def expand(self, days: beam.PCollection) -> beam.PCollection:
+    def expand(self, days: PCollection[Days]) -> PCollection[int]:
         """Wire the stage."""
-        return days | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+        numbers: PCollection[int] = (
+            days | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+        )
+        return numbers

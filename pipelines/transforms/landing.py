@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import apache_beam as beam
+from apache_beam.pvalue import PCollection
 
-from pipelines.connectors.landing import Landing
+from pipelines.connectors.landing import Landing, Slice
 
 
 @dataclass
-class LandSlices(beam.PTransform):
+class LandSlices(beam.PTransform[PCollection[Slice], PCollection[int]]):
     """Read, decode, check and write each slice, in one fused stage.
 
     Input:  `Slice`s. They are reshuffled, so that every worker thread gets some.
@@ -17,6 +18,9 @@ class LandSlices(beam.PTransform):
 
     landing: Landing
 
-    def expand(self, slices: beam.PCollection) -> beam.PCollection:
+    def expand(self, slices: PCollection[Slice]) -> PCollection[int]:
         """Wire the stage."""
-        return slices | "Deal" >> beam.Reshuffle() | "Land" >> beam.Map(self.landing.land)
+        numbers: PCollection[int] = (
+            slices | "Deal" >> beam.Reshuffle() | "Land" >> beam.Map(self.landing.land)
+        )
+        return numbers
