@@ -68,6 +68,17 @@ def unreachable(url: str) -> OperatorError:
     )
 
 
+def gone() -> OperatorError:
+    """Return the error of an API that went away while a flow ran."""
+    return OperatorError(
+        "Prefect's server went away during the run: what is committed stays; run `digital-cluster nightly`,"
+        " which goes on from there without Prefect.",
+        "실행 중에 Prefect 서버와의 연결이 끊겼습니다. 이미 저장된 결과는 유지됩니다."
+        " `digital-cluster nightly`를 실행하면 Prefect 없이 이어서 진행합니다.",
+        ExitCode.SETTINGS,
+    )
+
+
 def _check_api(url: str) -> None:
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - as above
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.menu import app
-from pipelines.domain.outcomes import ExitCode
+from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.nightly import STEPS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -70,3 +70,19 @@ def test_an_unusable_option_is_one_line_and_its_exit_code() -> None:
     assert answer.exit_code == ExitCode.UNUSABLE_INPUT
     assert answer.stderr.startswith("error: --as-of 'yesterday' is no instant")
     assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("world")
+def test_a_server_that_goes_away_during_the_run_is_one_line_too(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+
+    def lose(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("refused", request=httpx.Request("POST", prefect_api))
+
+    monkeypatch.setattr("flows.nightly.nightly", lose)
+
+    with pytest.raises(OperatorError, match="went away during the run") as caught:
+        CliRunner().invoke(app, NIGHT, catch_exceptions=False)
+    assert caught.value.code is ExitCode.SETTINGS
