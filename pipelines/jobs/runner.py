@@ -14,7 +14,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipelines.connectors.staging import failure, pieces
+from pipelines.connectors.staging import failure, pieces, taken_over
 from pipelines.connectors.store import ClusterStore
 from pipelines.jobs.progress import Progress
 
@@ -46,7 +46,8 @@ def run_staged(
         Paths of the pieces' results, in order.
 
     Raises:
-        OperatorError: what a piece raised, as it raised it.
+        OperatorError: what a piece raised, as it raised it; LEASE_HELD: results are gone, for another run took
+            the cluster over.
     """
     try:
         with StagingProgress(store, staging, step, total, tell):
@@ -58,7 +59,7 @@ def run_staged(
         raise cause from error
     left = pieces(store, staging)
     if len(left) != total:
-        raise RuntimeError(f"{step}: {len(left)} of {total} pieces left a result")
+        raise taken_over(step)
     return left
 
 
