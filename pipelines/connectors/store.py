@@ -45,6 +45,7 @@ class StoredFile:
         rows: number of rows.
         partition_values: as Delta writes them: name -> value.
         sha256: of its bytes, in hex.
+        columns: name -> Arrow type, as the file has them.
     """
 
     path: str
@@ -52,6 +53,7 @@ class StoredFile:
     rows: int
     partition_values: dict[str, str]
     sha256: str
+    columns: dict[str, str]
 
     def add_action(self) -> AddAction:
         """Return the Delta action that makes the file visible."""
@@ -107,15 +109,17 @@ class OpenTable:
         return rows.join(wanted, on=["day", "bucket"], how="semi")
 
     def empty(self) -> pl.DataFrame:
-        """Return the table's columns without a row."""
-        return arrow_frame(self.table.schema.empty_table())
+        """Return the snapshot's columns (it may be wider than its declaration) without a row."""
+        return self.scan().head(0).collect()
 
     def partitions(self) -> set[DayBucket]:
-        """Return the (day, bucket) partitions that hold files in the snapshot."""
+        """Return the (day, bucket) partitions that hold files in the snapshot; bucket 0 of a table without."""
         actions = pa.table(self._handle.get_add_actions(flatten=True))
         if actions.num_rows == 0:
             return set()
-        days, buckets = actions["partition.day"].to_pylist(), actions["partition.bucket"].to_pylist()
+        days = actions["partition.day"].to_pylist()
+        by_bucket = "bucket" in self.table.partition_by
+        buckets = actions["partition.bucket"].to_pylist() if by_bucket else [0] * len(days)
         return set(zip(days, buckets, strict=True))
 
     def rows_by_partition(self) -> dict[DayBucket, int]:
@@ -172,9 +176,12 @@ class OpenTable:
         Raises:
             OperatorError: LEASE_HELD if a rival committed since the snapshot; STORE if a file is not there
                 with its size.
+            ValueError: a file's columns are not the table's: Delta would hide what is more.
         """
         for file in files:
             self._store.check_file(f"{self.table.name}/{file.path}", file.size)
+            if file.columns != _file_columns(self.table):
+                raise ValueError(f"{self.table.name}: {file.path} has other columns than the table")
         digests = {file.path: file.sha256 for file in files}
         with _fenced(self.table.name):
             self._handle.create_write_transaction(
@@ -271,6 +278,11 @@ def conform(rows: pl.DataFrame, table: Table) -> pa.Table:
     return rows.select(names).sort(table.key).to_arrow().cast(table.schema)
 
 
+def _file_columns(table: Table) -> dict[str, str]:
+    """Return name -> type of the columns of a table's files: those of the table that don't partition it."""
+    return {f.name: str(f.type) for f in table.schema if f.name not in table.partition_by}
+
+
 class ClusterStore:
     """The tables and small objects of one cluster, below `<root>/<cluster>`. Pickles by its location.
 
@@ -361,7 +373,8 @@ class ClusterStore:
         folders = "".join(f"{name}={value}/" for name, value in values.items())
         path = f"{folders}{uuid.uuid4()}.parquet"
         self.put(f"{table.name}/{path}", content)
-        return StoredFile(path, len(content), rows.height, values, hashlib.sha256(content).hexdigest())
+        digest = hashlib.sha256(content).hexdigest()
+        return StoredFile(path, len(content), rows.height, values, digest, _file_columns(table))
 
     def table_versions(self) -> dict[str, int]:
         """Return the version of every table that has been made."""

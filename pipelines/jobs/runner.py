@@ -46,8 +46,8 @@ def run_staged(
         Paths of the pieces' results, in order.
 
     Raises:
-        OperatorError: what a piece raised, as it raised it; LEASE_HELD: results are gone, for another run took
-            the cluster over.
+        OperatorError: what a piece raised, as it raised it; LEASE_HELD: results are gone, because another
+            run took the cluster over.
     """
     try:
         with StagingProgress(store, staging, step, total, tell):
