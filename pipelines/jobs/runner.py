@@ -3,6 +3,7 @@
 Belongs here: the runner, its options, counting finished pieces. Does not belong here: any pipeline.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -64,6 +65,8 @@ def run_staged(
 
 
 def _run(build: Callable[[beam.Pipeline], object], workers: int | None) -> None:
+    # Beam logs every failure with its traceback and raises it too; an operator gets one line.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     # The runner is named: Beam's default would try to fetch another one.
     threads = workers or os.cpu_count() or 1
     options = PipelineOptions(
@@ -108,5 +111,9 @@ class StagingProgress(AbstractContextManager["StagingProgress"]):
             self._tell(self._step, self._total, self._total)
 
     def _watch(self) -> None:
+        told = 0
         while not self._stop.wait(_POLL_S):
-            self._tell(self._step, len(pieces(self._store, self._staging)), self._total)
+            done = len(pieces(self._store, self._staging))
+            if done != told:
+                self._tell(self._step, done, self._total)
+                told = done

@@ -10,7 +10,9 @@ would otherwise spend most of its time on imports.
 
 import json
 import os
+import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -101,10 +103,11 @@ def run(request: dict[str, Any]) -> None:
     os.dup2(output, 1)
     os.dup2(os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     os.environ.update(request["environment"])
-    if request.get("largest_file_bytes"):
-        import resource  # noqa: PLC0415 - in the forked process only
-
-        limit = request["largest_file_bytes"]
+    limit, cat = request.get("largest_file_bytes"), None
+    if limit:  # for files, not for what is said
+        cat = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=2)
+        os.dup2(cat.stdin.fileno(), 2)
+        cat.stdin.close()
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     log = Path(request["log"]) if request.get("log") else None
     patch(Fault(request.get("place", ""), request.get("number", 0), request.get("signal", 9), log))
@@ -122,6 +125,9 @@ def run(request: dict[str, Any]) -> None:
         code = 0
     sys.stdout.flush()
     sys.stderr.flush()
+    if cat is not None:
+        os.close(2)
+        cat.wait()
     os._exit(code)
 
 
