@@ -4,7 +4,8 @@ Belongs here: putting the import together from settings. Does not belong here: r
 (pipelines.jobs.importing).
 """
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def import_measurements(
     )
     if not request.ingest:
         return report, None
-    registered = open_night(settings, request.cluster, now, tell)
+    # The cluster has the factory now. A file may span years, and is to be in the facts at once: no bound.
+    registered = replace(open_night(settings, request.cluster, now, tell), max_days=sys.maxsize)
     return report, run_night(registered, settings.site, settings.lease_s, INGEST_AND_FACTS)
 
 
