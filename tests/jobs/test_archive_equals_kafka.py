@@ -95,9 +95,13 @@ def copy_to_archive(park: Park, hub: Hub) -> int:
 
 @pytest.fixture
 def twins(park_of: ParkOf, tmp_path: Path) -> tuple[Park, Park]:
-    """A park on Kafka, and one in another folder that reads an archive copied from it."""
+    """A park on Kafka, and one in another folder that reads an archive copied from it.
+
+    The second also cuts its slices after two messages and has one worker: that must not matter either.
+    """
     kafka = park_of("kafka")
-    hub = kafka.hub.copied(tmp_path / "twin").with_settings(source="archive")
+    hub = kafka.hub.copied(tmp_path / "twin")
+    hub = hub.with_settings(source="archive", slice_bytes="1024", workers="1")
     return kafka, Park(hub, kafka.sink, kafka.tag)
 
 

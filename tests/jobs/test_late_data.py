@@ -159,6 +159,83 @@ def test_a_night_that_finds_nothing_new_makes_no_commit_and_touches_no_page(know
         assert known.hub.state("park") == before
 
 
+def test_a_late_register_reading_restates_the_day_of_the_next_reading_too(park: Park) -> None:
+    """10 kWh an hour; nothing between Tuesday 22:00 and Wednesday 02:00, which is too long to bridge."""
+    register = {"kind": "register", "stamp": "instant", "length_s": None}
+    park.send_profiles(park.a)
+    shown = [10.0 * n for n in range(23)]
+    park.send(
+        park.topic(),
+        [
+            park.energy(park.a, instant(TUESDAY), shown, **register),
+            park.energy(park.a, instant(WEDNESDAY, 2), [260.0], **register),
+        ],
+        instant(WEDNESDAY, 3),
+    )
+    park.nightly(NEXT)
+
+    def day(which: date) -> list[tuple[str, float]]:
+        facts = park.rows("facts_energy").filter(pl.col("quantity") > 0, factory=park.a, day=which)
+        return facts.sort("start").select("allocation", "quantity").rows()
+
+    assert day(TUESDAY) == [("hour", 10.0)] * 22
+    assert day(WEDNESDAY) == [("unallocated", 40.0)]
+    half_past = instant(TUESDAY, 23) + timedelta(minutes=30)
+    late = park.energy(park.a, half_past, [235.0], **register)
+    park.send(park.topic(), [late], instant(date(2025, 11, 7), 12))
+    night = park.nightly(three(date(2025, 11, 8)))
+    restated = night.line("RESTATED / 재산정").split(", ")
+    assert restated == [f"{park.a} {d} (late_data)" for d in (TUESDAY, WEDNESDAY)]
+    assert day(TUESDAY) == [*[("hour", 10.0)] * 22, ("hour", 10.0), ("hour", 5.0)]
+    assert day(WEDNESDAY) == [("unallocated", 25.0)]
+    kept = [(c["old_row"], c["new_row"]) for c in told(park, park.a, WEDNESDAY)]
+    gone = [json.loads(old) for old, new in kept if not new]
+    come = [json.loads(new) for old, new in kept if not old]
+    assert [(g["start"], g["quantity"]) for g in gone] == [("2025-11-04T13:00:00+00:00", 40.0)]
+    assert [(c["start"], c["quantity"]) for c in come] == [("2025-11-04T14:30:00+00:00", 25.0)]
+
+
+def test_a_late_change_of_state_restates_every_day_until_the_next_one(park: Park) -> None:
+    def state(day: date, hour: int, name: str, sequence: int) -> bytes:
+        record = {
+            "factory": park.a, "machine": "press", "at": instant(day, hour), "state": name, "until": None,
+            "product": None, "reason": None, "sequence": sequence,
+        }  # fmt: skip
+        return park.encode("states", record)
+
+    def running_h() -> list[float]:
+        facts = park.rows("facts_machine").filter(product="*").group_by("day").agg(pl.col("apt_s").sum())
+        return [s / 3600 for s in facts.sort("day")["apt_s"]]
+
+    machines = [{"machine": "press", "name": "Press"}]
+    park.send(park.topic("profile"), [park.profile(park.a, machines=machines)], instant(date(2025, 11, 1)))
+    thursday = date(2025, 11, 6)
+    told_in_time = [state(TUESDAY, 8, "running", 1), state(thursday, 6, "off", 2)]
+    park.send(park.topic("states"), told_in_time, instant(thursday, 7))
+    park.nightly(three(date(2025, 11, 8)))
+    assert running_h() == [16.0, 24.0, 6.0, 0.0]
+    park.send(park.topic("states"), [state(TUESDAY, 20, "off", 3)], instant(date(2025, 11, 8), 12))
+    night = park.nightly(three(date(2025, 11, 9)))
+    assert running_h() == [12.0, 0.0, 0.0, 0.0, 0.0]
+    restated = night.line("RESTATED / 재산정").split(", ")
+    assert restated == [f"{park.a} {d} (late_data)" for d in (TUESDAY, WEDNESDAY, thursday)]
+
+
+def test_a_factory_whose_profile_comes_late_is_named_and_then_computed(park: Park) -> None:
+    send_day(park, park.a, TUESDAY, TEN_KWH)
+    night = park.nightly(FINAL)
+    assert night.code == 0
+    assert night.line("NO PROFILE / 프로필 없음") == park.a
+    assert park.rows("facts_energy").is_empty()
+    park.send_profiles(park.a)
+    night = park.nightly(NEXT)
+    assert "NO PROFILE" not in night.out
+    assert "RESTATED" not in night.out
+    assert park.hours(park.a, TUESDAY) == TEN_KWH
+    assert versions(park)[park.a, TUESDAY] == (1, "final")
+    assert park.rows("facts_history").is_empty()
+
+
 @pytest.fixture(scope="module")
 def day_later(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Answer]:
     """The demo a day on: what was held back for two days has arrived."""
