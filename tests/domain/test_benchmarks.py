@@ -62,8 +62,9 @@ def row(
     known = numerator is not None and not (ratio and not denominator)
     value = (numerator / denominator if ratio and denominator else numerator) if known else None
     return {
-        "day": DAY, "period": "day", "level": "factory", "subject": f"f{factory}", "kpi": kpi, "definition_version": "1",
-        "numerator": numerator, "denominator": denominator, "value": value, "unit": CATALOGUE[kpi].unit,
+        "day": DAY, "period": "day", "level": "factory", "subject": f"f{factory}", "kpi": kpi,
+        "definition_version": "1", "numerator": numerator, "denominator": denominator, "value": value,
+        "unit": CATALOGUE[kpi].unit,
         "reason": None if known else "missing_element:x", "coverage": 1.0 if known else 0.0,
         "product_class": "forged", "status": "final", **more,
     }  # fmt: skip

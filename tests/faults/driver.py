@@ -18,14 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import apache_beam  # noqa: F401 - imported for the processes to come
-import apache_beam.runners.portability.fn_api_runner.fn_runner  # noqa: F401 - as above
+import apache_beam.runners.portability.fn_api_runner.fn_runner  # noqa: F401 - imported for the processes to come
 import confluent_kafka.admin  # noqa: F401 - as above
 import deltalake  # noqa: F401 - as above
 import fastavro  # noqa: F401 - as above
 import jinja2  # noqa: F401 - as above
 import obstore  # noqa: F401 - as above
-import polars  # noqa: F401 - as above
+import polars as pl  # noqa: F401 - as above
 import pyarrow.parquet  # noqa: F401 - as above
 import pydantic_settings  # noqa: F401 - as above
 import pyruhvro  # noqa: F401 - as above
@@ -105,7 +104,7 @@ def run(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     limit, cat = request.get("largest_file_bytes"), None
     if limit:  # for files, not for what is said
-        cat = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=2)
+        cat = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=2)
         os.dup2(cat.stdin.fileno(), 2)
         cat.stdin.close()
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

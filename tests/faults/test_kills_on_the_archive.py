@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.trial import FIRST, SECOND, Driver, Ending, History, Place
+from tests.faults.trial import FIRST, SECOND, Driver, Ending, History
 
 # A night commits in this order; a test holds the list against an undisturbed night.
 SECOND_NIGHTS_COMMITS = (

@@ -83,7 +83,7 @@ def _clocked(clocks: Clocks) -> Iterator[None]:
 
 
 def _timed(function: Callable[..., Any], stage: str, clocks: Clocks) -> Callable[..., Any]:
-    def timed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - any function's
+    def timed(*arguments: Any, **named: Any) -> Any:
         started_s = time.perf_counter()
         try:
             return function(*arguments, **named)

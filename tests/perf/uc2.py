@@ -89,7 +89,7 @@ def sums(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def merge(frames: Any) -> pl.DataFrame:  # noqa: ANN401 - any iterable of frames, as Beam hands them over
+def merge(frames: Any) -> pl.DataFrame:
     """Merge sums of parts; also of none, as Beam begins with nothing."""
     parts = list(frames)
     if not parts:
@@ -152,7 +152,7 @@ class DecodePower(beam.DoFn):  # type: ignore[misc]
         """Parse the schema once a worker."""
         self._schema = fastavro.parse_schema(json.loads(POWER_RECORD))
 
-    def process(self, message: bytes) -> Any:  # noqa: ANN401 - a DoFn's generator
+    def process(self, message: bytes) -> Any:
         """Decode one message."""
         record: Any = fastavro.schemaless_reader(BytesIO(message[HEADER_BYTES:]), self._schema)  # type: ignore[call-arg]
         yield TimestampedValue((record["identifier"], record["valueInW"]), record["timestamp"] / 1000)
@@ -169,7 +169,7 @@ class SumCombiner(beam.CombineFn):  # type: ignore[misc]
         """Add a value."""
         return [group[0] + watt, group[1] + 1, min(group[2], watt), max(group[3], watt)]
 
-    def merge_accumulators(self, groups: Any) -> list[float]:  # noqa: ANN401 - any iterable, as Beam gives it
+    def merge_accumulators(self, groups: Any) -> list[float]:
         """Add up parts."""
         merged = self.create_accumulator()
         for g in groups:
@@ -184,7 +184,7 @@ class SumCombiner(beam.CombineFn):  # type: ignore[misc]
 class TellWindow(beam.DoFn):  # type: ignore[misc]
     """Adds the minute of the window to a sensor's group."""
 
-    def process(self, keyed: Any, window: Any = beam.DoFn.WindowParam) -> Any:  # noqa: ANN401 - Beam's types
+    def process(self, keyed: Any, window: Any = beam.DoFn.WindowParam) -> Any:
         """Name the minute."""
         name, group = keyed
         yield name, int(window.start.micros // (1000 * MINUTE_MS)), group

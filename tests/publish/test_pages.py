@@ -37,7 +37,7 @@ OWN = {
 }
 
 
-def rendered(inputs: SiteInputs, **changes: Any) -> dict[str, str]:  # noqa: ANN401 - any field of the inputs
+def rendered(inputs: SiteInputs, **changes: Any) -> dict[str, str]:
     pages = render_site(build_content(dataclasses.replace(inputs, **changes)))
     return {name: page.decode() for name, page in pages.items() if name.endswith(".html")}
 

@@ -58,11 +58,11 @@ def drop(name: str) -> Change:
     return lambda r: r["fields"].remove(field(r, name))
 
 
-def retype(name: str, avro_type: Any) -> Change:  # noqa: ANN401 - Avro's JSON
+def retype(name: str, avro_type: Any) -> Change:
     return lambda r: field(r, name).update(type=avro_type)
 
 
-def add(**added: Any) -> Change:  # noqa: ANN401 - Avro's JSON
+def add(**added: Any) -> Change:
     return lambda r: r["fields"].append(added)
 
 

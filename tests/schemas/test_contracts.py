@@ -27,7 +27,7 @@ OUTPUTS = {
 HISTORY_FILE = re.compile(r"^(\d{4})\.([a-z_]+)\.v(\d+)\.avsc$")
 
 
-def fields(avro_type: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - Avro's JSON
+def fields(avro_type: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(avro_type, list):
         for branch in avro_type:
             yield from fields(branch, where)

@@ -154,7 +154,7 @@ def zigzag(number: int) -> bytes:
     return bytes([*octets, rest])
 
 
-def values_of(avro_type: Any, name: str = "") -> st.SearchStrategy[Any]:  # noqa: ANN401 - Avro's JSON
+def values_of(avro_type: Any, name: str = "") -> st.SearchStrategy[Any]:
     if isinstance(avro_type, list):
         return st.one_of([values_of(branch) for branch in avro_type])
     if isinstance(avro_type, str):
@@ -300,7 +300,7 @@ class TestPoison:
         singly: list[int] = []
         check = decode._decode_singly
 
-        def counted(*arguments: Any) -> None:  # noqa: ANN401 - passed on
+        def counted(*arguments: Any) -> None:
             singly.append(len(arguments[3]))
             check(*arguments)
 
