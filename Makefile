@@ -46,7 +46,7 @@ perf: setup-test
 	$(BIN)/pytest --timeout 0 -m perf -s tests/perf
 
 faults: setup-test
-	$(BIN)/pytest --timeout 0 -m faults tests/faults
+	$(BIN)/pytest --timeout 0 -m faults
 
 # The pages that are made from the code: settings, exit codes, tables. A test compares them.
 docs: setup
