@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from pipelines.schemas.messages import MESSAGE_SCHEMA
 
-FLUSH_BYTES = 4 * 1024 * 1024
-FLUSH_MESSAGES = 20_000
+FLUSH_BYTES = 2 * 1024 * 1024
+FLUSH_MESSAGES = 50_000
 # What a producer may stamp exceeds what calendars hold; the years 1 to 9999 are kept exactly.
 EARLIEST_MS = -62_135_596_800_000
 LATEST_MS = 253_402_300_799_999
@@ -34,7 +34,7 @@ class MessageBuffer:
     def grow(self, values: Sequence[bytes | None]) -> None:
         """Append values and count their bytes."""
         self.values.extend(values)
-        self._size_bytes += sum([len(v) for v in values if v is not None])
+        self._size_bytes += sum(map(len, filter(None, values)))
 
     def is_full(self) -> bool:
         """Say whether it is time to flush."""

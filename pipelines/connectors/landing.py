@@ -6,7 +6,7 @@ row (pipelines.domain.checks), positions and commits (pipelines.jobs.ingest).
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -154,22 +154,27 @@ class _SliceWriter:
 
     def _take(self, batch: DecodedBatch) -> None:
         self._outcome.messages[batch.partition.topic] += batch.rows.num_rows + batch.undecodable.num_rows
-        self._keep_dead(batch.partition, undecodable_letters(batch.undecodable))
+        if batch.undecodable.num_rows:
+            self._keep_dead(batch.partition, undecodable_letters(batch.undecodable))
         rows = unfold(arrow_frame(batch.rows), self._stream)
         if rows.is_empty():
             return
         verdict = reasons(rows, self._landing.rules[batch.partition.topic])
-        judged = rows.with_columns(verdict["reason"].alias(_REASON), verdict["detail"].alias(_DETAIL))
-        self._outcome.skipped += judged.filter(pl.col(_REASON) == OTHER_CLUSTER).height
-        refused = judged.filter(pl.col(_REASON).is_not_null() & (pl.col(_REASON) != OTHER_CLUSTER))
-        self._keep_dead(batch.partition, refused_letters(judged, refused, batch.messages))
-        good = judged.filter(pl.col(_REASON).is_null()).drop(_REASON, _DETAIL)
+        good = rows if verdict["reason"].null_count() == rows.height else self._refuse(rows, verdict, batch)
         if not good.is_empty():
             placed = self._placed(good, batch.partition)
             if self._landing.leave_out is not None:
                 placed = placed.join(self._landing.leave_out, on=list(ROW_IDENTITY), how="anti")
             self._rows.append(placed)
             self._outcome.rows += placed.height
+
+    def _refuse(self, rows: pl.DataFrame, verdict: pl.DataFrame, batch: DecodedBatch) -> pl.DataFrame:
+        """Make dead letters of refused rows, count those of other clusters, return the others."""
+        judged = rows.with_columns(verdict["reason"].alias(_REASON), verdict["detail"].alias(_DETAIL))
+        self._outcome.skipped += judged.filter(pl.col(_REASON) == OTHER_CLUSTER).height
+        refused = judged.filter(pl.col(_REASON).is_not_null() & (pl.col(_REASON) != OTHER_CLUSTER))
+        self._keep_dead(batch.partition, refused_letters(judged, refused, batch.messages))
+        return judged.filter(pl.col(_REASON).is_null()).drop(_REASON, _DETAIL)
 
     def _placed(self, rows: pl.DataFrame, partition: Partition) -> pl.DataFrame:
         days = local_days(rows.select("factory", at=event_start(rows, self._stream)), self._landing.zones)
@@ -203,7 +208,7 @@ class _SliceWriter:
         if self._rows:
             rows = pl.concat(self._rows)
             self._rows.clear()
-            for part in rows.partition_by(self._table.partition_by):
+            for part in _parts(rows, self._table.partition_by):
                 self._outcome.files.append(self._landing.store.write_file(self._table, part))
 
     def _flush_dead_letters(self) -> None:
@@ -211,6 +216,14 @@ class _SliceWriter:
             letters = pl.concat(self._dead)
             self._dead.clear()
             self._outcome.dead_letter_files.append(self._landing.store.write_file(DEAD_LETTERS, letters))
+
+
+def _parts(rows: pl.DataFrame, by: Sequence[str]) -> list[pl.DataFrame]:
+    """Split rows by columns; most often they are of one day and bucket, and stay as they are."""
+    if rows.is_empty():
+        return []
+    of_one = all(rows.select((pl.col(by) == pl.col(by).first()).all()).row(0))
+    return [rows] if of_one else rows.partition_by(by)
 
 
 def unfold(messages: pl.DataFrame, stream: Stream) -> pl.DataFrame:

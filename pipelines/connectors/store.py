@@ -288,7 +288,7 @@ def conform(rows: pl.DataFrame, table: Table) -> pa.Table:
 
 
 def _in_order(rows: pl.DataFrame, key: Sequence[str]) -> bool:
-    """Say whether rows are in strictly rising order of their key, as those of a source are: no need to sort."""
+    """Say whether rows rise strictly by their key, as those of a source do: no need to sort them."""
     later = pl.lit(value=False)
     for name in reversed(key):
         column = pl.col(name)

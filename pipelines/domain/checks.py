@@ -43,6 +43,7 @@ _OVER_TIME = ("interval", "mean_power")
 _PERIODS = (("at", "until"), ("start", "end"))
 _WEEKDAYS = 7
 _MINUTES_OF_TWO_DAYS = 2 * 1440
+_VERDICT = pl.Schema({"reason": pl.String, "detail": pl.String})
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,17 @@ def reasons(rows: pl.DataFrame, rules: RowRules) -> pl.DataFrame:
         *_calendar_checks(rows, unfolded),
         *_id_checks(rows, unfolded),
     ]
-    verdicts = [pl.when(wrong.fill_null(value=False)) for wrong, _, _ in checks]
+    # Nearly all rows are fine: first ask which checks strike at all, and tell reasons of those only.
+    strikes = judged.select(
+        wrong.fill_null(value=False).any().alias(f"{n}") for n, (wrong, _, _) in enumerate(checks)
+    )
+    struck = [check for check, does in zip(checks, strikes.row(0), strict=True) if does]
+    if not struck:
+        return pl.DataFrame(schema=_VERDICT).clear(rows.height)
+    verdicts = [pl.when(wrong.fill_null(value=False)) for wrong, _, _ in struck]
     return judged.select(
-        reason=pl.coalesce(v.then(pl.lit(c[1])) for v, c in zip(verdicts, checks, strict=True)),
-        detail=pl.coalesce(v.then(pl.lit(c[2])) for v, c in zip(verdicts, checks, strict=True)),
+        reason=pl.coalesce(v.then(pl.lit(c[1])) for v, c in zip(verdicts, struck, strict=True)),
+        detail=pl.coalesce(v.then(pl.lit(c[2])) for v, c in zip(verdicts, struck, strict=True)),
     )
 
 
@@ -243,7 +251,7 @@ def _id_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
     form = "is not of the form [a-z0-9][a-z0-9-]{0,39}"
     return [
         *(
-            (~pl.col(name).str.contains(_ID), "bad_id", f"{name} {form}")
+            (pl.col(name).is_in(_bad_ids(rows[name]).implode()), "bad_id", f"{name} {form}")
             for name in _IDS
             if name in rows.columns
         ),
@@ -254,3 +262,9 @@ def _id_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
             if name in frame.columns
         ),
     ]
+
+
+def _bad_ids(ids: pl.Series) -> pl.Series:
+    """Return the distinct ids that have not the form of one: there are far fewer ids than rows."""
+    distinct = ids.drop_nulls().unique()
+    return distinct.filter(~distinct.str.contains(_ID))

@@ -20,6 +20,12 @@ def local_days(events: pl.DataFrame, zones: pl.DataFrame) -> pl.Series:
     Raises:
         ValueError: a factory has no zone.
     """
+    concerned = events["factory"].unique()
+    known = zones.filter(pl.col("factory").is_in(concerned.implode()))
+    names = known["zone"].unique()
+    if len(names) == 1 and known["factory"].n_unique() == len(concerned):
+        # Most often: one zone for all, whenever; no event need be looked up in time.
+        return events.select(day=_local_day(names[0]))["day"]
     numbered = events.select("factory", "at").with_row_index("row")
     first = zones.sort("valid_from").group_by("factory").first().select("factory", first_zone="zone")
     placed = (
@@ -38,10 +44,11 @@ def local_days(events: pl.DataFrame, zones: pl.DataFrame) -> pl.Series:
     without = placed.filter(pl.col("zone").is_null())["factory"].unique().sort().to_list()
     if without:
         raise ValueError(f"no zone is known for {', '.join(without)}")
-    parts = [
-        part.with_columns(day=pl.col("at").dt.convert_time_zone(part["zone"][0]).dt.date())
-        for part in placed.partition_by("zone")
-    ]
+    parts = [part.with_columns(day=_local_day(part["zone"][0])) for part in placed.partition_by("zone")]
     if not parts:
         return pl.Series("day", [], dtype=pl.Date)
     return pl.concat(parts).sort("row")["day"]
+
+
+def _local_day(zone: str) -> pl.Expr:
+    return pl.col("at").dt.convert_time_zone(zone).dt.date()

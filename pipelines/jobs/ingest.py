@@ -8,6 +8,7 @@ them reads the same offsets again and leaves out the dead letters that are commi
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,9 @@ from pipelines.schemas.streams import STREAMS, parse_topic
 from pipelines.schemas.tables import DEAD_LETTERS, GAPS, Table, raw_table
 from pipelines.transforms.landing import LandSlices
 
-_ASSUMED_MESSAGE_BYTES = 512
+_ASSUMED_MESSAGE_BYTES = 128
+_SMALLEST_SLICE_MESSAGES = 2_000
+_SLICES_A_WORKER = 4
 _ANNOUNCED_AHEAD_S = 10 * 366 * 86_400
 
 
@@ -211,6 +214,17 @@ def _recreated(table: OpenTable, partition: Partition, known_at: datetime) -> di
     return {**gap, "previous_incarnation": previous}
 
 
+def _slice_messages(night: Night, plan: IngestPlan) -> int:
+    """Return how many messages a slice has: so few that every worker gets some, if there are enough.
+
+    A slice costs a connection and what the client has read beyond its end, so it is no smaller than needed.
+    """
+    largest = max(1, night.slice_bytes // _ASSUMED_MESSAGE_BYTES)
+    messages = sum(r.messages for ranges in plan.ranges.values() for r in ranges)
+    shares = _SLICES_A_WORKER * (night.workers or os.cpu_count() or 1)
+    return min(largest, max(_SMALLEST_SLICE_MESSAGES, -(-messages // shares)))
+
+
 def cut_slices(plan: IngestPlan, slice_messages: int) -> list[Slice]:
     """Cut a plan into slices of one stream and about equal size; small partitions share a slice."""
     slices: list[Slice] = []
@@ -235,7 +249,7 @@ def cut_slices(plan: IngestPlan, slice_messages: int) -> list[Slice]:
 def _land(
     night: Night, plan: IngestPlan, tables: Mapping[str, Table], dead_letters: OpenTable
 ) -> list[LandedSlice]:
-    slices = cut_slices(plan, max(1, night.slice_bytes // _ASSUMED_MESSAGE_BYTES))
+    slices = cut_slices(plan, _slice_messages(night, plan))
     if not slices:
         return []
     partitions = [r.partition for ranges in plan.ranges.values() for r in ranges]
