@@ -33,6 +33,7 @@ class Element:
 
     Args:
         element: its id, which is also its column.
+        standard: the list that it belongs to (`iso22400`), or null.
         name_ko: Korean name.
         name_en: English name.
         unit: its unit; `s` for times.
@@ -44,6 +45,7 @@ class Element:
     """
 
     element: str
+    standard: str | None
     name_ko: str
     name_en: str
     unit: str

@@ -1,7 +1,7 @@
 """The KPI catalogue as data: elements, definitions, formulas, public grids.
 
 Belongs here: reading kpis.yaml, kpi_elements.csv and kpi_grids.csv into definitions, and refusing what does
-not fit together. Does not belong here: computing KPIs (pipelines.domain.kpi_evaluation, pipelines.domain.kpis).
+not fit together. Does not belong here: computing KPIs (pipelines.domain.kpi_evaluation).
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,6 +102,7 @@ def _rows(name: str) -> list[dict[str, Any]]:
 def _element(row: Mapping[str, Any]) -> Element:
     return Element(
         element=row["element"],
+        standard=row["standard"],
         name_ko=row["name_ko"],
         name_en=row["name_en"],
         unit=row["unit"],
