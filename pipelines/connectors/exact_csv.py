@@ -143,7 +143,7 @@ def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> E
 
     Raises:
         OperatorError: it can't be read, is no UTF-8 CSV, or lacks a column.
-        UnusableFileError: columns that nobody knows or that stand twice, or rows of another width than the header.
+        UnusableFileError: columns that nobody knows or that stand twice, or rows of another width.
     """
     rows = _rows(path)
     header_row, header = next(rows, (1, []))
@@ -198,17 +198,17 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             f"{path}: 읽을 수 없습니다({reason}). 있는 CSV 파일을 지정하세요",
         ) from error
     except UnicodeDecodeError as error:
-        row = error.object[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise fault(
-            f"{path.name}, row {row}: not UTF-8; save the file as UTF-8 CSV",
-            f"{path.name} {row}행: UTF-8이 아닙니다. UTF-8 CSV로 저장하세요",
+            f"{path.name}, row {line}: not UTF-8; save the file as UTF-8 CSV",
+            f"{path.name} {line}행: UTF-8이 아닙니다. UTF-8 CSV로 저장하세요",
         ) from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     number = 1
     try:
-        for row in reader:
-            if row:
-                yield number, row
+        for cells in reader:
+            if cells:
+                yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
         raise fault(

@@ -10,8 +10,8 @@ How the rules are read here, where they leave room:
   makes that element missing, for the others would pass as all of it. A row is a product's if it has any of
   the formula's quantities or, where times or energy enter, if it has PRU, PQ or GQ.
 - A derived element (AUPT, AUBT) is derived per unit, where none of its rows gives it.
-- Of several reasons the first one stands: missing element (in the order of the formula), negative element,
-  insufficient coverage, zero denominator, above one.
+- Of several reasons the first one stands: missing element (in the order of the formula, derived ones last),
+  negative element (or difference), insufficient coverage, zero denominator, above one.
 - Coverage is the unit's: (1 - unknown / PBT) x the given one, never below 0. Null: time is unknown, but not
   out of how much.
 - A unit with a negative element is left out of a roll-up like one that lacks an element. Where no unit has
@@ -137,7 +137,8 @@ def _coverage() -> pl.Expr:
 def _with_faults(totals: pl.DataFrame, definition: Definition, elements: Elements) -> pl.DataFrame:
     """Add ``missing`` and ``negative``: the reason for which a unit has no figure, or null."""
     missing, negative = [], []
-    for name in definition.formula.elements:
+    # A derived element is named last: what it lacks may stand in the formula itself.
+    for name in sorted(definition.formula.elements, key=lambda n: bool(elements[n].derived_from)):
         element = elements[name]
         lacks = (
             pl.col(f"lacks:{definition.key}:{name}")
