@@ -13,12 +13,11 @@ import pydantic
 import typer
 from rich.console import Console
 
-from pipelines.connectors.exact_csv import UnusableFileError
 from pipelines.connectors.lease import Lease
 from pipelines.demo.clock import DEFAULT_AS_OF
 from pipelines.demo.session import DEMO_CLUSTER, local_broker, publish
 from pipelines.domain.outcomes import ExitCode, OperatorError
-from pipelines.jobs import dead_letters, kpi_files, onramp
+from pipelines.jobs import dead_letters, onramp
 from pipelines.jobs.health import check_health
 from pipelines.jobs.history import history_of_day, read_energy
 from pipelines.jobs.night import Night
@@ -57,7 +56,7 @@ def main() -> None:
 
 def explain(error: OperatorError) -> ExitCode:
     """Print an error's line, or one for each of a file's faults, in both languages; return its exit code."""
-    for one in error.faults if isinstance(error, UnusableFileError) else (error,):
+    for one in getattr(error, "faults", (error,)):
         typer.echo(f"error: {one.english} / 오류: {one.korean}", err=True)
     return error.code
 
@@ -274,6 +273,8 @@ def evaluate_kpis(
     rollup: Annotated[bool, typer.Option("--rollup", help="Add the unit *: all units together.")] = False,
 ) -> None:
     """Evaluate KPIs from elements (docs/methodology/machine-time.md)."""
+    from pipelines.jobs import kpi_files
+
     kpi_files.evaluate_file(elements, kpi or [], out, rollup=rollup)
 
 
@@ -294,5 +295,7 @@ def kpis_from_events(
     ] = None,
 ) -> None:
     """Evaluate KPIs from a log of states and counters (docs/methodology/machine-time.md)."""
+    from pipelines.jobs import kpi_files
+
     files = kpi_files.EventFiles(states, counts, start, end, planned_seconds, ideal_seconds, elements)
     kpi_files.evaluate_events(files, out)

@@ -41,8 +41,8 @@ def test_a_kpi_brings_its_own_lines_and_scale_and_turns_them_over_below_the_line
 @pytest.mark.parametrize(
     "text",
     [
-        "sum(pq", "pq / gq", "sum(pq) / unheard_of", "sum(unheard_of)", "sum(pq / gq)", "sum(apt_s * pq)", "1",
-        "sum(pq) - sum(gq)", "sum(pq) ** 2", "sum(pq) * -1", "1 / sum(pq)", "max(pq)", "sum(pq, gq)",
+        "sum(pq", "pq / gq", "sum(pq) / unheard_of", "sum(unheard_of)", "sum(pq / gq)", "sum(apt_s * pq)",
+        "1", "sum(pq) - sum(gq)", "sum(pq) ** 2", "sum(pq) * -1", "1 / sum(pq)", "max(pq)", "sum(pq, gq)",
         "(sum(pq) / sum(gq)) + 1", "kpi(something)", "sum(2)", "__import__('os')",
     ],
 )  # fmt: skip

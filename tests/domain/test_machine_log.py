@@ -1,6 +1,7 @@
 """Elements from a machine's log of states and counters, worked by hand."""
 
 import random as randomness
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,11 +23,11 @@ Count = tuple[float, float, float | None]
 
 
 def log(
-    states: list[State],
-    counts: list[Count] = [],
+    states: Sequence[State],
+    counts: Sequence[Count] = (),
     *,
     planned_s: float = 1_000.0,
-    length_s: float = 1_000.0,  # noqa: B006 - never changed
+    length_s: float = 1_000.0,
 ) -> dict[str, Any]:
     """Give the elements of machine m in a window of 1,000 s; instants are seconds after its start."""
     rows = [(n, "m", START + timedelta(seconds=at), state) for n, (at, state) in enumerate(states)]
@@ -42,7 +43,8 @@ def log(
 @pytest.mark.parametrize(
     ("state", "element"),
     [
-        ("running", "apt_s"), ("setup", "asut_s"), ("idle", "adet_s"), ("delay", "adet_s"), ("down", "adot_s"),
+        ("running", "apt_s"), ("setup", "asut_s"), ("idle", "adet_s"), ("delay", "adet_s"),
+        ("down", "adot_s"),
         ("stopped", "adot_s"), ("repair", "cmt_s"), ("maintenance", "pmt_s"),
     ],
 )  # fmt: skip
@@ -168,16 +170,20 @@ def test_planned_and_ideal_seconds_are_those_given() -> None:
 
 
 def test_machines_do_not_touch_each_other_and_come_in_the_order_asked() -> None:
-    states = pl.DataFrame(
-        [(1, "b", START, "running"), (2, "a", START + timedelta(seconds=100), "down"), (3, "b", START + timedelta(seconds=900), "idle")],
-        schema=STATE_SCHEMA, orient="row",
-    )  # fmt: skip
-    counts = pl.DataFrame(
-        [(1, "a", START, 500.0, 3.0), (2, "b", START, 10.0, 0.0), (3, "b", START + timedelta(seconds=9), 12.0, 1.0)],
-        schema=COUNT_SCHEMA, orient="row",
-    )  # fmt: skip
+    later = START + timedelta(seconds=900)
+    states = [
+        (1, "b", START, "running"),
+        (2, "a", START + timedelta(seconds=100), "down"),
+        (3, "b", later, "idle"),
+    ]
+    counts = [(1, "a", START, 500.0, 3.0), (2, "b", START, 10.0, 0.0), (3, "b", later, 12.0, 1.0)]
     window = LogWindow(START, START + timedelta(seconds=1_000), 1_000, 1)
-    found = log_elements(["b", "a", "c"], states, counts, window)
+    found = log_elements(
+        ["b", "a", "c"],
+        pl.DataFrame(states, schema=STATE_SCHEMA, orient="row"),
+        pl.DataFrame(counts, schema=COUNT_SCHEMA, orient="row"),
+        window,
+    )
     chosen = found.select("unit", "apt_s", "adot_s", "unknown_s", "failures", "pq")
     assert list(chosen.iter_rows()) == [
         ("b", 900.0, 0.0, 0.0, 0, 2.0), ("a", 0.0, 900.0, 100.0, 1, 0.0), ("c", 0.0, 0.0, 1_000.0, 0, None),
@@ -185,13 +191,10 @@ def test_machines_do_not_touch_each_other_and_come_in_the_order_asked() -> None:
 
 
 STATES = ["running", "setup", "idle", "delay", "down", "stopped", "repair", "maintenance", "off", "else"]
-events = st.lists(
-    st.tuples(st.integers(-300, 1_300), st.sampled_from(STATES)), max_size=12, unique_by=lambda e: e[0]
-)
+instants = st.integers(-300, 1_300)
+events = st.lists(st.tuples(instants, st.sampled_from(STATES)), max_size=12, unique_by=lambda e: e[0])
 readings = st.lists(
-    st.tuples(st.integers(-300, 1_300), st.integers(0, 99), st.integers(0, 9)),
-    max_size=8,
-    unique_by=lambda c: c[0],
+    st.tuples(instants, st.integers(0, 99), st.integers(0, 9)), max_size=8, unique_by=lambda c: c[0]
 )
 
 
@@ -213,8 +216,8 @@ def test_a_plain_second_by_second_count_agrees_in_any_order_of_rows(
         for n, (at, state) in enumerate(ordered)
     )
     randomness.Random(seed).shuffle(states)  # noqa: S311 - an order of rows, no secret
-    found = log([(float(at), state) for at, state in states], [(float(a), float(t), float(r)) for a, t, r in counts],
-                planned_s=float(planned))  # fmt: skip
+    read = [(float(at), float(total), float(rejected)) for at, total, rejected in counts]
+    found = log([(float(at), state) for at, state in states], read, planned_s=float(planned))
     assert found["apt_s"] == length["running"]
     assert found["adet_s"] == length["idle"] + length["delay"]
     assert found["adot_s"] == length["down"] + length["stopped"]
