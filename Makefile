@@ -1,23 +1,26 @@
 # `make nightly` runs the main job end to end, `make test` the tests; both set everything up first.
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3) python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCE ?= kafka
 AS_OF ?=
 AS_OF_FLAG := $(if $(AS_OF),--as-of $(AS_OF),)
 EXTRAS := --extra flows --extra site --extra onramp --extra broker
+IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+	--no-header --python-version 3.11
 
-.PHONY: setup setup-test nightly test lint perf faults clean lock
+.PHONY: setup setup-test nightly test lint perf faults docs wheel clean lock
 
 $(VENV)/uv.stamp: requirements/bootstrap.lock
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c '$(IS_3_11)' 2>/dev/null || { echo "Python 3.11 is needed and $(PYTHON) is not: install it, or name it: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	@touch $@
 
 $(VENV)/run.stamp: $(VENV)/uv.stamp requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock
@@ -40,15 +43,22 @@ lint: setup-test
 	$(BIN)/lint-imports
 
 perf: setup-test
-	$(BIN)/pytest -m perf -s tests/perf
+	$(BIN)/pytest --timeout 0 -m perf -s tests/perf
 
 faults: setup-test
-	$(BIN)/pytest -m faults tests/faults
+	$(BIN)/pytest --timeout 0 -m faults tests/faults
+
+# The pages that are made from the code: settings, exit codes, tables. A test compares them.
+docs: setup
+	$(BIN)/python -m pipelines.publish.reference_pages docs
+
+wheel: setup
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
 
 clean:
-	rm -rf build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 lock: $(VENV)/uv.stamp
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 -c requirements.lock requirements/test.in -o requirements/test.lock
+	$(COMPILE) $(EXTRAS) pyproject.toml -o requirements.lock
+	$(COMPILE) -c requirements.lock requirements/test.in -o requirements/test.lock
+	$(COMPILE) -c requirements.lock -c requirements/test.lock requirements/bootstrap.in -o requirements/bootstrap.lock

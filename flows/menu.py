@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.api import api_beside_run, set_surroundings, unreachable
+from flows.api import api_beside_run, gone, set_surroundings
 from pipelines.domain.outcomes import OperatorError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -49,6 +49,9 @@ def nightly(
         # Prefect reads its surroundings on import; the import runs while a temporary server starts.
         import httpx  # noqa: PLC0415 - as above
 
+        from pipelines.jobs.reporting import configure_logs  # noqa: PLC0415 - as above
+
+        configure_logs()
         from flows.nightly import exit_code  # noqa: PLC0415 - as above
         from flows.nightly import nightly as flow  # noqa: PLC0415 - as above
 
@@ -56,6 +59,6 @@ def nightly(
         try:
             state = flow(cluster, source, as_of, max_days, demo=demo, return_state=True)
         except httpx.TransportError as error:
-            raise unreachable(str(error.request.url)) from error
+            raise gone() from error
         code = exit_code(state)
     raise typer.Exit(code)

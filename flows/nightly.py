@@ -29,7 +29,8 @@ ARTIFACT_KEY = "nightly-{cluster}"
 def _run_name() -> str:
     given = flow_run.parameters
     cluster = DEMO_CLUSTER if given.get("demo") else given.get("cluster")
-    return f"{cluster or 'cluster'}-{given.get('as_of') or 'now'}"
+    clock = given.get("as_of") or f"{flow_run.scheduled_start_time:%Y-%m-%dT%H:%MZ}"
+    return f"{cluster or 'cluster'}-{clock}"
 
 
 @flow(name="nightly", flow_run_name=_run_name, persist_result=False)
@@ -127,11 +128,8 @@ def _run_as_task(name: str, step: Callable[[], object]) -> None:
 
 
 def _error_lines(error: OperatorError) -> list[Line]:
-    return [
-        ("error", error.english),
-        ("오류", error.korean),
-        ("exit", f"{int(error.code)} {error.code.name}"),
-    ]
+    code = f"{int(error.code)} {error.code.name}"
+    return [("error", error.english), ("오류", error.korean), ("exit code", code)]
 
 
 def _leave_artifact(cluster: str, lines: list[Line]) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from pipelines.connectors.processes import tied_to_parent
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
 _POLL_S = 0.05
 _ANSWER_TIMEOUT_S = 5.0
-# Run by a small interpreter that then becomes the server: the kernel ends it with whoever started it.
-_TIED_TO_PARENT = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 # What a server for one run can do without: each costs start-up time or work beside the night.
 _LEAN = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -127,7 +118,7 @@ class TemporaryServer:
         command = _command(port)
         with (self.home / "server.log").open("wb") as log:
             self._server = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), *command],
+                tied_to_parent(command),
                 env={**os.environ, **_LEAN, "PREFECT_HOME": str(self.home)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -24,16 +24,20 @@ class Settings(BaseSettings):
     broker: Path = Field(Path("build/broker"), description="Folder of the local demo broker.")
 
     kafka_bootstrap_servers: str | None = Field(None, description="host:port, comma-separated.")
-    kafka_security_protocol: str = "PLAINTEXT"
-    kafka_sasl_mechanism: str | None = None
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: str | None = Field(
+        None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; unset: no SASL."
+    )
+    kafka_sasl_username: str | None = Field(None, description="User of SASL.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Its password; never shown.")
     kafka_ssl_ca: Path | None = Field(None, description="CA certificates in PEM; the system's if unset.")
     kafka_timeout_s: float = Field(30.0, gt=0, description="Longest wait for an answer of the broker.")
 
     schema_registry_url: str | None = Field(None, description="Confluent-compatible registry.")
-    schema_registry_user: str | None = None
-    schema_registry_password: SecretStr | None = None
+    schema_registry_user: str | None = Field(None, description="User of the registry; unset: none.")
+    schema_registry_password: SecretStr | None = Field(None, description="Its password; never shown.")
     schema_registry_folder: Path | None = Field(
         None, description="Local registry folder used without a URL; default: the committed history of avro/."
     )

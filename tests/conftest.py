@@ -1,11 +1,58 @@
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 import pytest
 
 from pipelines.demo.broker import BrokerUnavailable, LocalBroker
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+class SecondsByGroup:
+    """Prints how long each folder of tests took, its fixtures included, before pytest's last lines."""
+
+    def __init__(self) -> None:
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._tests: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        group = "/".join(report.nodeid.partition("::")[0].split("/")[:2])
+        self._seconds[group] += report.duration
+        self._tests[group] += report.when == "call"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("time by group")
+        for group, seconds in sorted(self._seconds.items(), key=lambda pair: -pair[1]):
+            terminalreporter.write_line(f"{seconds:7.1f} s  {group} ({self._tests[group]} tests)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SecondsByGroup(), "seconds-by-group")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return refuse_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return refuse_skip(report)
+
+
+def refuse_skip(report: Report) -> Report:
+    """Turn a skip into a failure where CI is set: a machine that lacks something must not look fine."""
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"may not be skipped where CI is set: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")

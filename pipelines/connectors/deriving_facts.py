@@ -16,7 +16,7 @@ from pipelines.domain.meters import hourly_energy
 from pipelines.domain.production import hourly_quantities
 from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, RAW, Table
 
-FACT_STATE_COLUMNS = ("day", "bucket", "status", "version", "profile_version", "known_at")
+_LONGEST_STOP_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class FactDerivation:
         """Derive the facts of a stretch and leave them, as Parquet, in the staging folder."""
         with leaving_failures(self.store, self.staging, stretch.number):
             compute = {FACTS_ENERGY.name: self._energy, FACTS_MACHINE.name: self._machine}[self.fact_table]
-            facts = with_owner_day(compute(stretch), stretch.windows)
+            owners = stretch.windows.select("factory", "day", window_start="start")
+            facts = compute(stretch).join(owners, on=["factory", "window_start"]).drop("window_start")
             self.store.put(piece_path(self.staging, stretch.number), parquet_bytes(facts.to_arrow()))
         return stretch.number
 
@@ -87,7 +88,7 @@ class FactDerivation:
 
     def _machine(self, stretch: Stretch) -> pl.DataFrame:
         windows = stretch.windows.select("factory", "start", "end")
-        states = self._rows("states", stretch)
+        states = pl.concat([self._rows("states", stretch), self._long_stops(stretch)])
         machines = stretch.machines.select("factory", "machine")
         older = self._last_before("states", stretch, machines, states, pl.col("until").is_null())
         counts = self._rows("counts", stretch)
@@ -97,7 +98,14 @@ class FactDerivation:
         quantities = hourly_quantities(
             pl.concat([counts, before]), windows, stretch.products, max_gap_s=self.max_gap_s
         )
-        return pl.concat([times, quantities.select(times.columns)])
+        facts = pl.concat([times, quantities.select(times.columns)])
+        return facts.sort("start").join_asof(
+            windows.select("factory", window_start="start").sort("window_start"),
+            left_on="start",
+            right_on="window_start",
+            by="factory",
+            check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
+        )
 
     def _rows(self, stream: str, stretch: Stretch) -> pl.DataFrame:
         """Read a stretch's rows with a margin of days that covers the longest bridged gap."""
@@ -139,33 +147,16 @@ class FactDerivation:
             wanted = wanted.join(older, on=keys.columns, how="anti")
         return pl.concat(found)
 
+    def _long_stops(self, stretch: Stretch) -> pl.DataFrame:
+        """Find the stop records from before the margin that reach into the stretch."""
+        first, begin = self._margin(stretch)[0], stretch.windows["start"].min()
+        earliest = first - timedelta(days=_LONGEST_STOP_DAYS)
+        reaching = pl.col("day").is_between(earliest, first, closed="left") & (pl.col("until") > begin)
+        ours = pl.col("factory").is_in(stretch.windows["factory"].unique().to_list())
+        return (
+            self._open("states").scan().filter(reaching, pl.col("bucket") == stretch.bucket, ours).collect()
+        )
+
     def _open(self, stream: str) -> OpenTable:
         table: Table = RAW[stream]
         return self.store.open_at(table, self.versions[table.name])
-
-
-def with_owner_day(facts: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
-    """Add the local day that owns each fact: the day of its hour, or of the reading that closes a gap.
-
-    Args:
-        facts: factory, start, end; `allocation` where gaps occur.
-        windows: factory, day, start, end.
-    """
-    if "allocation" in facts.columns:
-        instant = pl.when(allocation="unallocated").then("end").otherwise("start")
-    else:
-        instant = pl.col("start")
-    days = windows.select("factory", "day", window_start="start").sort("window_start")
-    return (
-        facts.with_columns(owner=instant)
-        .sort("owner")
-        .join_asof(
-            days,
-            left_on="owner",
-            right_on="window_start",
-            by="factory",
-            strategy="backward",
-            check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
-        )
-        .drop("owner", "window_start")
-    )

@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,14 @@ from typing import Any, Self
 import obstore
 from obstore.store import ObjectStore
 
-from pipelines.connectors.objects import canonical_json, get_json, paths_below, put_if_absent, put_json
+from pipelines.connectors.objects import (
+    answering,
+    canonical_json,
+    get_json,
+    paths_below,
+    put_if_absent,
+    put_json,
+)
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 _FOLDER = "_lease"
@@ -93,27 +101,39 @@ class Lease:
 
     def __enter__(self) -> Self:
         """Take the lease."""
+        with answering(self._objects):
+            self._take()
+        self._thread.start()
+        return self
+
+    def _take(self) -> None:
         number, current = current_lease(self._objects)
         if current is not None and not current.is_free(self._wall_clock()):
             raise _held(current)
         self._path = f"{_FOLDER}/{number + 1:012d}.json"
         if not put_if_absent(self._objects, self._path, canonical_json(asdict(self._record))):
             raise _held(current_lease(self._objects)[1] or self._record)
+        newest, successor = current_lease(self._objects)
+        if (
+            newest != number + 1
+        ):  # our number was used and swept while we looked away: it was free to be created
+            raise _held(successor or self._record)
         self._forget_before(number + 1)
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the lease back."""
+        """Give the lease back; after a failure as far as the store answers: the failure is what counts."""
         self._stop.set()
         self._thread.join()
-        self._write(replace(self._record, released=True))
+        with nullcontext() if error is None else suppress(OperatorError):
+            self._write(replace(self._record, released=True))
 
     def _renew(self) -> None:
         while not self._stop.wait(self._lease_s / _HEARTBEATS_PER_LEASE):
-            self._write(replace(self._record, expires_at_s=self._wall_clock() + self._lease_s))
+            # A store that doesn't answer now may do so at the next beat; else the lease expires as it says.
+            with suppress(OperatorError):
+                self._write(replace(self._record, expires_at_s=self._wall_clock() + self._lease_s))
 
     def _write(self, record: LeaseRecord) -> None:
         if current_lease(self._objects)[0] == _number(self._path):
@@ -127,7 +147,8 @@ class Lease:
 
 def current_lease(objects: ObjectStore) -> tuple[int, LeaseRecord | None]:
     """Return the number and content of the newest lease; (0, null) if there was none."""
-    paths = paths_below(objects, _FOLDER)
+    with answering(objects):
+        paths = paths_below(objects, _FOLDER)
     if not paths:
         return 0, None
     content: dict[str, Any] | None = get_json(objects, paths[-1])

@@ -5,6 +5,8 @@ Belongs here: opening, conditional put, JSON objects. Does not belong here: Delt
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ def store_error(root: str, error: Exception) -> OperatorError:
     )
 
 
+@contextmanager
+def answering(objects: ObjectStore) -> Iterator[None]:
+    """Turn what a store that fails raises (disk full, no permission, unreachable) into one line (STORE)."""
+    try:
+        yield
+    except (FileNotFoundError, AlreadyExistsError):
+        raise  # an answer, not a failure
+    except (OSError, obstore.exceptions.BaseError) as error:
+        raise store_error(str(getattr(objects, "prefix", None) or objects), error) from error
+
+
 def put_if_absent(objects: ObjectStore, path: str, content: bytes) -> bool:
     """Create an object; false if it exists already, which a store must notice atomically."""
     try:
@@ -52,14 +65,24 @@ def put_if_absent(objects: ObjectStore, path: str, content: bytes) -> bool:
 
 
 def put_json(objects: ObjectStore, path: str, content: dict[str, Any]) -> None:
-    """Write or replace a small JSON object."""
-    obstore.put(objects, path, canonical_json(content))
+    """Write or replace a small JSON object.
+
+    Raises:
+        OperatorError: STORE.
+    """
+    with answering(objects):
+        obstore.put(objects, path, canonical_json(content))
 
 
 def get_json(objects: ObjectStore, path: str) -> dict[str, Any] | None:
-    """Read a small JSON object; null if it is not there."""
+    """Read a small JSON object; null if it is not there.
+
+    Raises:
+        OperatorError: STORE.
+    """
     try:
-        content = obstore.get(objects, path).bytes().to_bytes()
+        with answering(objects):
+            content = obstore.get(objects, path).bytes().to_bytes()
     except FileNotFoundError:
         return None
     parsed: dict[str, Any] = json.loads(content)

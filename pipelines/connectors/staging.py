@@ -61,3 +61,12 @@ def leaving_failures(store: ClusterStore, staging: str, number: int) -> Iterator
 def remove_dead_staging(store: ClusterStore) -> None:
     """Remove what killed runs left; the caller holds the lease, so nobody else is at work."""
     store.remove_below(_ROOT)
+
+
+def taken_over(step: str) -> OperatorError:
+    """Say that results are gone: a run that took the lease over swept them."""
+    return OperatorError(
+        f"Another run took this cluster over while this one stood still ({step}): run it again.",
+        f"이 실행이 멈춘 사이 다른 실행이 이 클러스터를 넘겨받았습니다({step}). 다시 실행하세요.",
+        ExitCode.LEASE_HELD,
+    )

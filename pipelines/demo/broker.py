@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from typing import IO, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipelines.connectors.processes import tied_to_parent
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
@@ -37,15 +37,6 @@ _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
-# Run by a small interpreter that then becomes Java: the kernel ends the broker with whoever started it. A
-# preexec_fn would run Python between fork and exec, which can deadlock in a process that has threads.
-_TIED_TO_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class BrokerUnavailable(OperatorError):  # noqa: N818 - named for what the operator meets
@@ -313,7 +304,7 @@ def _start_tied(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     def hold() -> None:
         try:
             child = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), *command],
+                tied_to_parent(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

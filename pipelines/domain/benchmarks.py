@@ -174,7 +174,7 @@ def _factory_rows(
         schema={"subject": pl.String, "holding": pl.String},
     )
     return (
-        kpis.filter((pl.col("day") == day) & (pl.col("level") == "factory"))
+        kpis.filter(pl.col("day") == day, pl.col("period") == "day", pl.col("level") == "factory")
         .join(owners, on="subject", how="inner")
         .join(processes.rename({"factory": "subject"}), on="subject", how="left")
         .sort("kpi", "subject")

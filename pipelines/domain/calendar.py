@@ -136,29 +136,6 @@ def local_day(instants: pl.Expr | pl.Series, zone: str) -> pl.Expr | pl.Series:
     return instants.dt.convert_time_zone(zone).dt.date()
 
 
-def local_days(instants: pl.DataFrame, zones: pl.DataFrame, column: str = "at") -> pl.Series:
-    """Return the local date of each row's instant in its factory's zone.
-
-    Args:
-        instants: ``factory`` and the instants [us, UTC] in `column`.
-        zones: ``factory``, ``zone``; one row per factory.
-        column: name of the column of instants.
-
-    Returns:
-        Dates in the order of the rows; null where the factory has no zone or the instant is null.
-
-    Raises:
-        ValueError: a zone is unknown.
-    """
-    placed = instants.select("factory", column).join(
-        zones.select("factory", "zone"), on="factory", how="left", maintain_order="left"
-    )
-    day = pl.lit(None, pl.Date)
-    for zone in placed["zone"].unique().drop_nulls().sort():
-        day = pl.when(pl.col("zone") == zone).then(local_day(pl.col(column), zone)).otherwise(day)
-    return placed.select(day=day)["day"]
-
-
 def planned_segments(
     factory_days: pl.DataFrame, shifts: pl.DataFrame, holidays: pl.DataFrame
 ) -> pl.DataFrame:

@@ -350,7 +350,7 @@ def _figures(elements: pl.DataFrame, catalogue: Catalogue, day: date) -> pl.Data
         )
     )
     return _divided(rolled).select(
-        pl.lit(day).alias("day"), "level", "subject", "kpi", "definition_version", "numerator",
+        pl.lit(day).alias("day"), pl.lit("day").alias("period"), "level", "subject", "kpi", "definition_version", "numerator",
         "denominator", "value", "unit", "reason", "coverage", "product_class",
         pl.when("final").then(pl.lit("final")).otherwise(pl.lit("provisional")).alias("status"),
     ).sort("level", "subject", "kpi")  # fmt: skip

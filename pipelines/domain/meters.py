@@ -31,7 +31,7 @@ How the rules are read here, where they leave room:
 import numpy as np
 import polars as pl
 
-from pipelines.domain.calendar import INSTANT, hours_of, local_days
+from pipelines.domain.calendar import INSTANT, hours_of
 from pipelines.domain.spans import Codes, Floats, Ints, Overlaps, Timeline, counted, overlaps, summed, worst
 from pipelines.domain.units import CANONICAL_UNITS
 
@@ -110,24 +110,6 @@ def hourly_energy(
     return pl.concat([_per_meter(hourly), long]).select(HOURLY_SCHEMA.names()).sort(ENERGY_KEY)
 
 
-def unknown_meters(readings: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
-    """Count the readings of meters that the master data does not know.
-
-    Args:
-        readings: ``factory``, ``meter``.
-        meters: ``factory``, ``meter``.
-
-    Returns:
-        ``factory``, ``meter``, ``readings`` (a count), sorted; empty if all are known.
-    """
-    return (
-        readings.join(meters, on=["factory", "meter"], how="anti")
-        .group_by("factory", "meter")
-        .agg(readings=pl.len().cast(pl.Int64))
-        .sort("factory", "meter")
-    )
-
-
 def misfit_meters(
     readings: pl.DataFrame, meters: pl.DataFrame, unit_multipliers: pl.DataFrame
 ) -> pl.DataFrame:
@@ -152,36 +134,6 @@ def misfit_meters(
         .agg(readings=pl.len().cast(pl.Int64))
         .sort("factory", "meter")
     )
-
-
-def main_meter_hours(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
-    """Sum the main meters of each factory and carrier per hour; sub-meters are within them and never added.
-
-    Args:
-        facts: ENERGY_SCHEMA (more columns are ignored).
-        meters: ``factory, meter, carrier, parent, valid_from, valid_to``; a meter with null `parent` in a row
-            that is valid in an hour is a main meter of that hour.
-
-    Returns:
-        ``factory, carrier, start, end, quantity, unit, coverage, quality``, sorted by factory, carrier and
-        start. Null quantity (and quality) if any main meter of the hour is null: a sum without it would look
-        complete. Coverage is the least of the meters', since one gap is enough to miss an amount; quality the
-        worst. Unallocated amounts are in `main_meter_unallocated`.
-    """
-    return _rolled_up(facts.filter(pl.col("allocation") == "hour"), meters)
-
-
-def main_meter_unallocated(facts: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
-    """Sum the unallocated amounts of main meters: what a day's total needs beyond its hours.
-
-    Args:
-        facts: as for `main_meter_hours`.
-        meters: as for `main_meter_hours`.
-
-    Returns:
-        The columns of `main_meter_hours`, one row per factory, carrier and gap [start, end).
-    """
-    return _rolled_up(facts.filter(pl.col("allocation") == "unallocated"), meters)
 
 
 def _rolled_up(rows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
@@ -209,50 +161,6 @@ def _rolled_up(rows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
             quality=pl.when(known).then(pl.col("quality").max()),
         )
         .with_columns(quality=_quality_name())
-    )
-
-
-def touched_days(
-    new_readings: pl.DataFrame, next_readings: pl.DataFrame, zones: pl.DataFrame, *, max_gap_s: int
-) -> pl.DataFrame:
-    """Return the factory-days whose energy facts new readings may change.
-
-    Those are the days that a reading's own time touches, those within the maximum gap to both sides (a
-    difference to a neighbour may reach so far), and the day of each meter's next reading, which owns the
-    amount of a longer gap.
-
-    Args:
-        new_readings: ``factory, at [us, UTC], stamp, length_s`` of new rows.
-        next_readings: ``factory, at``: for each new register reading its meter's next existing reading after
-            it, where there is one.
-        zones: ``factory, zone``, one row per factory.
-        max_gap_s: longest difference that is spread over hours [s].
-
-    Returns:
-        ``factory``, ``day`` (local date), sorted, without duplicates. Rows of factories without a zone give
-        no day.
-
-    Raises:
-        ValueError: a zone is unknown.
-    """
-    length = pl.duration(seconds=pl.col("length_s").fill_null(0))
-    gap = pl.duration(seconds=max_gap_s)
-    before = pl.when(pl.col("stamp") == "end").then(pl.col("at") - length).otherwise("at")
-    after = pl.when(pl.col("stamp") == "start").then(pl.col("at") + length).otherwise("at")
-    reached = pl.concat([
-        new_readings.select("factory", since=before - gap, until=after + gap),
-        next_readings.select("factory", since="at", until="at"),
-    ])  # fmt: skip
-    days = reached.select(
-        "factory", since=local_days(reached, zones, "since"), until=local_days(reached, zones, "until")
-    )
-    return (
-        days.drop_nulls()
-        .unique()
-        .select("factory", day=pl.date_ranges("since", "until"))
-        .explode("day", empty_as_null=False)
-        .unique()
-        .sort("factory", "day")
     )
 
 

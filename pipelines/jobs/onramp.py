@@ -4,7 +4,8 @@ Belongs here: putting the import together from settings. Does not belong here: r
 (pipelines.jobs.importing).
 """
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pipelines.jobs.importing import ImportReport, ImportTarget, import_file, lo
 from pipelines.jobs.night import Night
 from pipelines.jobs.nightly import INGEST_AND_FACTS, NightReport, run_night
 from pipelines.jobs.opening import open_night, open_sink, settings_registry
-from pipelines.jobs.runner import Progress
+from pipelines.jobs.progress import Progress
 from pipelines.schemas.decode import MessageDecoder, reader_schema
 from pipelines.settings import Settings
 
@@ -69,7 +70,8 @@ def import_measurements(
     )
     if not request.ingest:
         return report, None
-    registered = open_night(settings, request.cluster, now, tell)
+    # The cluster has the factory now. A file may span years, and is to be in the facts at once: no bound.
+    registered = replace(open_night(settings, request.cluster, now, tell), max_days=sys.maxsize)
     return report, run_night(registered, settings.site, settings.lease_s, INGEST_AND_FACTS)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.domain.factory_energy import factory_hours
+from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
 from pipelines.publish.build import build_content
@@ -57,7 +58,20 @@ def publish_site(night: Night, folder: Path) -> SiteReport:
         day=day,
         nominal=night.nominal,
     )
-    return write_site(build_content(inputs), folder)
+    content = build_content(inputs)
+    try:
+        return write_site(content, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> OperatorError:
+    reason = error.strerror or str(error)
+    return OperatorError(
+        f"The pages can't be written to {folder} ({reason}): check DC_SITE, its permissions and free space.",
+        f"{folder}에 페이지를 쓸 수 없습니다 ({reason}). DC_SITE 설정, 권한, 남은 용량을 확인하세요.",
+        ExitCode.STORE,
+    )
 
 
 def _days(night: Night, table: Table, first: date, last: date) -> pl.DataFrame:
@@ -101,11 +115,15 @@ def _events(night: Night, stream: str, day: date) -> pl.DataFrame:
 
 
 def dead_letter_counts(night: Night, first: date) -> pl.DataFrame:
-    """Return topic, reason, count of the dead letters sent since the first shown day (UTC)."""
+    """Return topic, reason, count of the dead letters sent since the first shown day (UTC).
+
+    A message that was delivered twice is two dead letters in the table and counts once.
+    """
     since = datetime(first.year, first.month, first.day, tzinfo=UTC)
     letters = night.store.open(DEAD_LETTERS).scan().filter(pl.col("record_timestamp") >= since)
     return (
-        letters.group_by("topic", "reason")
+        letters.unique(["topic", "reason", "key", "value"])
+        .group_by("topic", "reason")
         .agg(count=pl.len().cast(pl.Int64))
         .sort("topic", "reason")
         .collect()

@@ -3,6 +3,7 @@
 Belongs here: the runner, its options, counting finished pieces. Does not belong here: any pipeline.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -14,10 +15,10 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipelines.connectors.staging import failure, pieces
+from pipelines.connectors.staging import failure, pieces, taken_over
 from pipelines.connectors.store import ClusterStore
+from pipelines.jobs.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 _POLL_S = 0.5
 
 
@@ -46,7 +47,8 @@ def run_staged(
         Paths of the pieces' results, in order.
 
     Raises:
-        OperatorError: what a piece raised, as it raised it.
+        OperatorError: what a piece raised, as it raised it; LEASE_HELD: results are gone, because another
+            run took the cluster over.
     """
     try:
         with StagingProgress(store, staging, step, total, tell):
@@ -58,11 +60,13 @@ def run_staged(
         raise cause from error
     left = pieces(store, staging)
     if len(left) != total:
-        raise RuntimeError(f"{step}: {len(left)} of {total} pieces left a result")
+        raise taken_over(step)
     return left
 
 
 def _run(build: Callable[[beam.Pipeline], object], workers: int | None) -> None:
+    # Beam logs every failure with its traceback and raises it too; an operator gets one line.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     # The runner is named: Beam's default would try to fetch another one.
     threads = workers or os.cpu_count() or 1
     options = PipelineOptions(
@@ -107,5 +111,9 @@ class StagingProgress(AbstractContextManager["StagingProgress"]):
             self._tell(self._step, self._total, self._total)
 
     def _watch(self) -> None:
+        told = 0
         while not self._stop.wait(_POLL_S):
-            self._tell(self._step, len(pieces(self._store, self._staging)), self._total)
+            done = len(pieces(self._store, self._staging))
+            if done != told:
+                self._tell(self._step, done, self._total)
+                told = done

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from pipelines.connectors.store import OpenTable
+from pipelines.domain.meters import misfit_meters
 from pipelines.domain.zones import local_days
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, unnested, zones_of
@@ -50,7 +51,8 @@ class Touched:
         spans: expected days by factory.
         left_for_later: how many days were left out, newest, because of the bound on days.
         without_profile: factories that send but have no profile.
-        strangers: meters and machines that sent something new and are in no profile, as factory/id.
+        strangers: meters and machines that sent something new and are in no profile, or have a unit that
+            doesn't fit it, as factory/id.
     """
 
     causes: Mapping[FactoryDay, str]
@@ -90,7 +92,12 @@ def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSna
         spans,
         len(days) - len(taken),
         sorted(set(spans) - with_profile),
-        sorted({place for stream, rows in news.items() for place in _strangers(profiles, stream, rows)}),
+        sorted(
+            {
+                *(place for stream, rows in news.items() for place in _strangers(profiles, stream, rows)),
+                *_misfits(night, profiles, facts, raw),
+            }
+        ),
     )
 
 
@@ -119,10 +126,25 @@ def _strangers(profiles: Profiles, stream: str, rows: pl.DataFrame) -> Iterator[
     """Give factory/id of the meters or machines of new rows that no profile of a known factory names."""
     owner = _OWNERS[stream]
     known = unnested(profiles.rows, f"{owner}s").select("factory", owner)
-    unknown = rows.filter(pl.col("factory").is_in(profiles.factories)).join(
-        known, on=["factory", owner], how="anti"
-    )
+    ours = rows.filter(pl.col("factory").is_in(profiles.factories))
+    unknown = ours.join(known, on=["factory", owner], how="anti")
     return (f"{factory}/{name}" for factory, name in unknown.select("factory", owner).unique().iter_rows())
+
+
+def _misfits(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Iterator[str]:
+    """Give factory/meter of new readings whose unit doesn't fit the carrier that the profile gives them."""
+    if "energy" not in raw:
+        return iter(())
+    added = _added_files(facts, raw["energy"]) or []
+    sent = raw["energy"].read_files(added, ["factory", "meter", "kind", "unit"]).unique()
+    misfit = misfit_meters(sent, unnested(profiles.rows, "meters"), night.unit_multipliers)
+    return (f"{factory}/{meter} (unit)" for factory, meter in misfit.select("factory", "meter").iter_rows())
+
+
+def _added_files(facts: OpenTable, raw: OpenTable) -> list[str] | None:
+    """Return the files of a raw table that the facts have not consumed; null: the log no longer says."""
+    actions = raw.changes_since(facts.position(raw.table.name))
+    return None if actions is None else [a["path"] for a in actions if a["kind"] == "add"]
 
 
 def _long_waiting(
@@ -168,10 +190,9 @@ def _spans(
 
 def _new_profiles(facts: OpenTable, raw: OpenTable, profiles: Profiles) -> pl.DataFrame:
     """Return the profiles that have been sent since the facts were computed."""
-    actions = raw.changes_since(facts.position(raw.table.name))
-    if actions is None:
+    added = _added_files(facts, raw)
+    if added is None:
         return profiles.rows
-    added = [a["path"] for a in actions if a["kind"] == "add"]
     if not added:
         return profiles.rows.clear()
     sent = raw.read_files(added, ["factory", "valid_from"]).unique()
@@ -234,5 +255,12 @@ def _next_days(rows: pl.DataFrame, raw: OpenTable, owner: str) -> pl.Series:
         .with_columns(after_day=pl.col("day") + pl.duration(days=1))
         .sort("after_day")
     )
-    joined = shifted.join_asof(later, left_on="after_day", right_on="next", by=keys, strategy="forward")
+    joined = shifted.join_asof(
+        later,
+        left_on="after_day",
+        right_on="next",
+        by=keys,
+        strategy="forward",
+        check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
+    )
     return joined.sort("row")["next"]

@@ -121,6 +121,7 @@ def own(kpis: pl.DataFrame, level: str, subject: str, kpi: str, day: date, quali
         & (pl.col("subject") == subject)
         & (pl.col("kpi") == kpi)
         & (pl.col("day") == day)
+        & (pl.col("period") == "day")
     ).sort("definition_version")
     if rows.is_empty():
         return Own(kpi, day, reasons=("not_computed",))

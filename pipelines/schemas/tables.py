@@ -215,9 +215,10 @@ EMISSIONS = Table(
 KPIS = Table(
     "kpis",
     pa.schema([
-        column("day", pa.date32(), "The period's day.", "date"),
-        column("level", pa.string(), "factory or member."),
-        column("subject", pa.string(), "Id of the factory or member."),
+        column("day", pa.date32(), "First local date of the period.", "date"),
+        column("period", pa.string(), "day, month or rolling12."),
+        column("level", pa.string(), "machine, factory or member."),
+        column("subject", pa.string(), "Id of the factory or member; of a machine: factory/machine."),
         column("kpi", pa.string(), "Id of the KPI or element."),
         column("definition_version", pa.string(), "Version of the definition."),
         column("numerator", pa.float64(), "Sum of the numerator's element; null: not known.", "numerator unit"),
@@ -230,7 +231,7 @@ KPIS = Table(
         column("status", pa.string(), "provisional or final."),
         KNOWN_AT,
     ]),
-    ("day", "level", "subject", "kpi", "definition_version"),
+    ("day", "period", "level", "subject", "kpi", "definition_version"),
     ("day",),
 )  # fmt: skip
 

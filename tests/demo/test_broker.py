@@ -106,8 +106,7 @@ def test_two_runs_on_one_folder_one_wins_and_the_other_says_so(tmp_path: Path) -
 
 def test_a_broker_left_over_is_ended_at_the_next_start(tmp_path: Path) -> None:
     # A parent that can't tie its child to itself leaves it behind when it is killed.
-    untied = module._TIED_TO_PARENT.replace(".prctl(1, signal.SIGTERM, 0, 0, 0)", "")
-    patch = f"import pipelines.demo.broker as b; b._TIED_TO_PARENT = {untied!r}"
+    patch = "import pipelines.demo.broker as b; b.tied_to_parent = list"
     program = HOLDER.replace("with Local", f"{patch}\nwith Local")
     holder = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True

@@ -31,7 +31,7 @@ CATALOGUE = {
     ),
 }
 KPI_SCHEMA = {
-    "day": pl.Date, "level": pl.String, "subject": pl.String, "kpi": pl.String,
+    "day": pl.Date, "period": pl.String, "level": pl.String, "subject": pl.String, "kpi": pl.String,
     "definition_version": pl.String, "numerator": pl.Float64, "denominator": pl.Float64, "value": pl.Float64,
     "unit": pl.String, "reason": pl.String, "coverage": pl.Float64, "product_class": pl.String,
     "status": pl.String,
@@ -62,7 +62,7 @@ def row(
     known = numerator is not None and not (ratio and not denominator)
     value = (numerator / denominator if ratio and denominator else numerator) if known else None
     return {
-        "day": DAY, "level": "factory", "subject": f"f{factory}", "kpi": kpi, "definition_version": "1",
+        "day": DAY, "period": "day", "level": "factory", "subject": f"f{factory}", "kpi": kpi, "definition_version": "1",
         "numerator": numerator, "denominator": denominator, "value": value, "unit": CATALOGUE[kpi].unit,
         "reason": None if known else "missing_element:x", "coverage": 1.0 if known else 0.0,
         "product_class": "forged", "status": "final", **more,

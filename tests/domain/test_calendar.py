@@ -12,7 +12,6 @@ from pipelines.domain.calendar import (
     day_windows,
     hours_of,
     local_day,
-    local_days,
     merged,
     planned_segments,
     windows_of_days,
@@ -100,13 +99,6 @@ def test_windows_of_several_zones_are_each_their_own() -> None:
         ("b1", utc(2025, 10, 25, 22), utc(2025, 10, 26, 23)),
     ]
     assert windows_of_days(factory_days(MONDAY, MONDAY)).height == 1
-
-
-def test_local_days_follow_each_factorys_zone() -> None:
-    zones = pl.DataFrame({"factory": ["a1", "b1"], "zone": [SEOUL, BERLIN]})
-    at = utc(2025, 11, 9, 20)
-    events = pl.DataFrame({"factory": ["a1", "b1", "c1"], "at": [at, at, at]})
-    assert local_days(events, zones).to_list() == [date(2025, 11, 10), date(2025, 11, 9), None]
 
 
 def test_a_shift_is_planned_on_its_week_day_only() -> None:

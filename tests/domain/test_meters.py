@@ -13,11 +13,7 @@ from pipelines.domain.meters import (
     ENERGY_KEY,
     HOURLY_SCHEMA,
     hourly_energy,
-    main_meter_hours,
-    main_meter_unallocated,
     misfit_meters,
-    touched_days,
-    unknown_meters,
 )
 from pipelines.domain.units import MULTIPLIER_SCHEMA
 
@@ -93,7 +89,11 @@ def windows(*days: date, factory: str = "a1", zone: str = SEOUL) -> pl.DataFrame
 
 
 def hourly(
-    rows: pl.DataFrame, *, of: pl.DataFrame | None = None, on: pl.DataFrame | None = None, **options: Any
+    rows: pl.DataFrame,
+    *,
+    of: pl.DataFrame | None = None,
+    on: pl.DataFrame | None = None,
+    running: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     return hourly_energy(
         rows,
@@ -434,12 +434,6 @@ def test_an_interval_without_length_is_named() -> None:
         hourly(readings(reading(10, 1, "interval", stamp="start")))
 
 
-def test_readings_of_unknown_meters_give_no_rows_and_are_reported() -> None:
-    rows = readings(reading(10, 1), reading(11, 2, meter="m9"), reading(12, 2, meter="m9"))
-    assert hourly(rows)["meter"].unique().to_list() == ["m1"]
-    assert unknown_meters(rows, meters()).rows() == [("a1", "m9", 2)]
-
-
 def test_a_flat_hour_is_suspect_only_while_the_machine_was_certainly_running() -> None:
     rows = registers((10, 100), (11, 100), (12, 100), (13, 105))
     running = pl.DataFrame(
@@ -470,60 +464,6 @@ def test_days_of_summer_time_add_up(day: date, hours: int) -> None:
     assert facts["end"][-1] == end
 
 
-def test_the_main_meters_roll_up_and_a_missing_one_makes_the_hour_missing() -> None:
-    of = meters(meter(), meter(meter="m2"), meter(meter="s1", parent="m1"))
-    rows = readings(
-        reading(10, 100), reading(11, 104), reading(12, 106),
-        reading(10, 10, meter="m2"), reading(10.5, 12, meter="m2"), reading(11.5, 16, meter="m2"),
-        reading(10, 0, meter="s1"), reading(11, 4, meter="s1"), reading(13, 4, meter="s1"),
-    )  # fmt: skip
-    total = main_meter_hours(hourly(rows, of=of), of)
-    by_start = {row["start"]: row for row in total.iter_rows(named=True)}
-    assert total.height == 24
-    assert by_start[clock(10)]["quantity"] == 4.0 + 2.0 + 2.0
-    assert by_start[clock(10)]["coverage"] == 0.5
-    assert by_start[clock(10)]["quality"] == "interpolated"
-    assert by_start[clock(11)]["quantity"] == 2.0 + 2.0
-    assert by_start[clock(12)]["quantity"] is None
-    assert by_start[clock(12)]["coverage"] == 0.0
-    assert by_start[clock(12)]["quality"] is None
-
-
-def test_unallocated_amounts_of_main_meters_complete_the_day() -> None:
-    of = meters(meter(), meter(meter="s1", parent="m1"))
-    rows = readings(*(reading(h, v, meter=m) for m in ("m1", "s1") for h, v in ((10, 100), (14, 130))))
-    gaps = main_meter_unallocated(hourly(rows, of=of), of)
-    assert gaps.select("start", "end", "quantity").rows() == [(clock(10), clock(14), 30.0)]
-
-
-def test_a_reading_touches_its_day_the_days_within_the_gap_and_the_day_of_the_next_reading() -> None:
-    zones = pl.DataFrame({"factory": ["a1", "a2"], "zone": [SEOUL, "Europe/Berlin"]})
-    new = readings(
-        reading(12, 1),
-        reading(23, 1, factory="a2"),  # 15:00 of the 10th in Berlin
-        reading(24 * 3 + 1, 1),  # one hour after midnight: the day before may change
-        reading(24 * 5 + 3, 1, "interval", stamp="end", length_s=6 * 3600),
-    )
-    following = pl.DataFrame(
-        {"factory": ["a1"], "at": [clock(24 * 9 + 12)]}, schema={"factory": pl.String(), "at": INSTANT}
-    )
-    days = touched_days(new, following, zones, max_gap_s=GAP_S)
-    assert days.rows() == [
-        *(("a1", date(2025, 11, d)) for d in (10, 12, 13, 14, 15, 19)),
-        ("a2", date(2025, 11, 10)),
-    ]
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from([1, 60, 300, 900, 1800, 3600, 5400, 7200, 7201, 10800, 40000, 100000]),
-        st.integers(0, 400).map(lambda n: n / 8),
-    ),
-    min_size=1,
-    max_size=40,
-)
-
-
 def series(steps: list[tuple[int, float]], first_s: int = -90000) -> pl.DataFrame:
     at_s, value, rows = first_s, 1000.0, [reading(first_s / 3600, 1000.0)]
     for gap_s, amount in steps:
@@ -538,6 +478,16 @@ def covering(rows: pl.DataFrame) -> pl.DataFrame:
     assert isinstance(last, datetime)
     begin = (first.astimezone(UTC) + timedelta(hours=9)).date()
     return windows(*(begin + timedelta(days=n) for n in range((last - first).days + 3)))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([1, 60, 300, 900, 1800, 3600, 5400, 7200, 7201, 10800, 40000, 100000]),
+        st.integers(0, 400).map(lambda n: n / 8),
+    ),
+    min_size=1,
+    max_size=40,
+)
 
 
 @settings(max_examples=40, deadline=None)

@@ -279,12 +279,12 @@ class Park:
 ParkOf = Callable[[Literal["kafka", "archive"]], Park]
 
 
-@pytest.fixture
-def park_of(tmp_path: Path, request: pytest.FixtureRequest) -> ParkOf:
+@pytest.fixture(scope="session")
+def park_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> ParkOf:
     """Make a park that sends to a real broker or into an archive, and reads from there."""
 
     def make(source: Literal["kafka", "archive"]) -> Park:
-        hub = make_hub(tmp_path / source, source=source)
+        hub = make_hub(tmp_path_factory.mktemp(source) / "hub", source=source)
         tag = uuid.uuid4().hex[:8]
         if source == "archive":
             return Park(hub, ArchiveSink(hub.root / "archive", LocalRegistry(hub.root / "registry")), tag)
@@ -301,7 +301,10 @@ def park(park_of: ParkOf) -> Park:
     return park_of("archive")
 
 
-@pytest.fixture(params=[pytest.param("kafka", marks=pytest.mark.kafka), "archive"])
+EITHER = [pytest.param("kafka", marks=pytest.mark.kafka), "archive"]
+
+
+@pytest.fixture(params=EITHER)
 def either_park(request: pytest.FixtureRequest, park_of: ParkOf) -> Park:
     """A park on a real broker, and one on an archive."""
     return park_of(request.param)

@@ -128,7 +128,7 @@ def kpi_row(
 ) -> dict[str, Any]:
     units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
     return {
-        "day": day, "level": level, "subject": subject, "kpi": kpi, "definition_version": "1", "value": value,
+        "day": day, "period": "day", "level": level, "subject": subject, "kpi": kpi, "definition_version": "1", "value": value,
         "unit": units[kpi], "coverage": 0.875 if day == DAY else 1.0, "status": status_of(day),
         "known_at": NOMINAL, **more,
     }  # fmt: skip

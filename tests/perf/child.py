@@ -1,0 +1,43 @@
+"""One side of a workload in a process of its own: so that its peak memory is its own.
+
+Reads one JSON request a line from stdin, runs the workload that the command line names, writes one JSON line:
+seconds, CPU seconds, peak memory of the process so far [MiB], the answer.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+from tests.perf import energy, stages, uc2
+from tests.perf.energy import Answer, Request
+
+WORKLOADS: dict[str, Callable[[Request], Answer]] = {
+    "consume": energy.consume,
+    "consume-reference": energy.consume_reference,
+    "ingest": energy.ingest_slices,
+    "ingest-reference": energy.ingest_reference,
+    "ingest-stages": stages.ingest_stages,
+    "uc2": uc2.ours,
+    "uc2-dictionaries": uc2.dictionaries,
+    "uc2-stock-beam": uc2.stock_beam,
+}
+
+
+def main(workload: str) -> None:
+    """Serve requests until stdin ends."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        request = Request(**{**asked, "topics": tuple(asked["topics"])})
+        cpu_s, started_s = time.process_time(), time.perf_counter()
+        answer = WORKLOADS[workload](request)
+        seconds, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        told = {"seconds": seconds, "cpu_seconds": cpu_s, "peak_memory_mib": peak_mib, "answer": answer}
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
