@@ -5,11 +5,13 @@ here: the pages' own words (docs/methodology) and the definitions (pipelines/ref
 """
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipelines.domain.kpi_formulas import Definition, Element, KpiBook
 from pipelines.domain.kpis import Grid
+from pipelines.reference.kpis import kpi_book
 
 _BLOCK = re.compile(r"(<!-- kpis of (?P<family>[a-z-]+): generated[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -128,3 +130,7 @@ def _element_row(element: Element) -> tuple[str, ...]:
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+if __name__ == "__main__":
+    write_pages(Path(sys.argv[1]), kpi_book())
