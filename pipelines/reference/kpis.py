@@ -1,43 +1,120 @@
-"""The KPI catalogue as data: definitions and public grids.
+"""The KPI catalogue as data: elements, definitions, formulas, public grids.
 
-Belongs here: reading kpis.csv and kpi_grids.csv into definitions. Does not belong here: computing KPIs
-(pipelines.domain.kpis).
+Belongs here: reading kpis.yaml, kpi_elements.csv and kpi_grids.csv into definitions, and refusing what does
+not fit together. Does not belong here: computing KPIs (pipelines.domain.kpi_evaluation).
 """
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import polars as pl
+import yaml
 
+from pipelines.domain.kpi_formulas import Definition, Element, Formula, KpiBook, parse_formula
 from pipelines.domain.kpis import Grid, KpiDefinition
 from pipelines.reference.tables import FOLDER
 
 # A finer grid would let a member's value be read from a figure of few.
 _LEAST_STEP_SHARE = Decimal("0.05")
+# What the night computes so far, in the order of its pages.
+_NIGHTLY = ("energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit")
+_KEYS = frozenset({
+    "id", "version", "family", "standard", "name", "meaning", "formula", "unit", "direction", "class",
+    "statistic", "breakdown", "share_bound", "minimum_coverage", "comparison_coverage", "source",
+})  # fmt: skip
+_CHOICES = {
+    "direction": {"lower", "higher"},
+    "class": {"A", "B"},
+    "statistic": {"total", "count", "ratio_of_sums", "order_statistic"},
+    "breakdown": {"cluster", "process"},
+}
+_TOTALS = ("total", "count")
+
+
+@cache
+def kpi_book() -> KpiBook:
+    """Return the packaged catalogue.
+
+    Raises:
+        ValueError: what its files say doesn't fit together.
+    """
+    entries = yaml.safe_load((FOLDER / "kpis.yaml").read_text(encoding="utf-8"))
+    return make_book(entries, _rows("kpi_elements"), _rows("kpi_grids"))
 
 
 @cache
 def kpi_catalogue() -> dict[str, KpiDefinition]:
-    """Return the definitions by id.
+    """Return the figures of a night by id, each in its newest version.
 
     Raises:
-        ValueError: a grid's step is finer than 5 % of its reference level, or a grid belongs to no KPI.
+        ValueError: what the catalogue's files say doesn't fit together.
     """
-    grids: dict[str, dict[str, Grid]] = {}
-    for row in _rows("kpi_grids"):
-        grids.setdefault(row["kpi"], {})[row["product_class"]] = _grid(row)
-    definitions = {row["id"]: _definition(row, grids.pop(row["id"])) for row in _rows("kpis")}
-    if grids:
-        raise ValueError(f"kpi_grids.csv: no such KPI in kpis.csv: {', '.join(sorted(grids))}")
-    return definitions
+    book = kpi_book()
+    return {kpi: _nightly(book.definitions[kpi][-1], book.elements) for kpi in _NIGHTLY}
+
+
+def make_book(
+    entries: Sequence[Mapping[str, Any]],
+    elements: Sequence[Mapping[str, Any]],
+    grids: Sequence[Mapping[str, Any]],
+) -> KpiBook:
+    """Check and join the catalogue's parts.
+
+    Args:
+        entries: as in kpis.yaml; versions of an id follow each other, the newest last.
+        elements: rows of kpi_elements.csv: texts, null where empty.
+        grids: rows of kpi_grids.csv: texts, null where empty.
+
+    Raises:
+        ValueError: an unknown or missing key or choice, a formula that can't be read or is given twice, a
+            share or statistic that the formula can't have, a grid that is too fine or of no KPI.
+    """
+    known = {row["element"]: _element(row) for row in elements}
+    by_kpi: dict[str, dict[str, Grid]] = {}
+    for row in grids:
+        by_kpi.setdefault(row["kpi"], {})[row["product_class"]] = _grid(row)
+    definitions: dict[str, tuple[Definition, ...]] = {}
+
+    def formula_of(kpi: str, version: str) -> Formula:
+        found = [d for d in definitions.get(kpi, ()) if d.version == version]
+        if not found:
+            raise ValueError(f"kpis.yaml: {kpi} version {version} must stand above what refers to it")
+        return found[0].formula
+
+    for entry in entries:
+        _check_keys(entry)
+        formula = parse_formula(entry["formula"], known, formula_of)
+        definition = _definition(entry, formula, by_kpi.get(entry["id"], {}))
+        _check(definition, definitions.get(definition.kpi, ()))
+        definitions[definition.kpi] = (*definitions.get(definition.kpi, ()), definition)
+    strangers = sorted(set(by_kpi) - set(definitions))
+    if strangers:
+        raise ValueError(f"kpi_grids.csv: no such KPI in kpis.yaml: {', '.join(strangers)}")
+    return KpiBook(definitions, known)
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
     return pl.read_csv(FOLDER / f"{name}.csv", infer_schema=False).to_dicts()
 
 
-def _grid(row: dict[str, Any]) -> Grid:
+def _element(row: Mapping[str, Any]) -> Element:
+    return Element(
+        element=row["element"],
+        standard=row["standard"],
+        name_ko=row["name_ko"],
+        name_en=row["name_en"],
+        unit=row["unit"],
+        stands=row["stands"],
+        disclosure_class=row["class"],
+        variable=row["variable"],
+        may_be_absent={"yes": True, "no": False}[row["may_be_absent"]],
+        derived_from=tuple((row["derived_from"] or "").split(";")) if row["derived_from"] else (),
+    )
+
+
+def _grid(row: Mapping[str, Any]) -> Grid:
     level = None if row["reference_level"] is None else Decimal(row["reference_level"])
     step = Decimal(row["grid_step"])
     if level is not None and step < _LEAST_STEP_SHARE * level:
@@ -45,22 +122,81 @@ def _grid(row: dict[str, Any]) -> Grid:
     return Grid(float(step), None if level is None else float(level))
 
 
-def _definition(row: dict[str, Any], grids: dict[str, Grid]) -> KpiDefinition:
-    return KpiDefinition(
-        kpi=row["id"],
-        version=row["version"],
-        name_ko=row["name_ko"],
-        name_en=row["name_en"],
-        unit=row["unit"],
-        direction=row["direction"],
-        disclosure_class=row["class"],
-        statistic=row["statistic"],
-        breakdown=row["breakdown"],
-        numerator=row["numerator"],
-        denominator=row["denominator"],
-        denominator_class=row["denominator_class"],
-        share_bound=None if row["share_bound"] is None else float(row["share_bound"]),
-        linked_elements=frozenset(row["linked_elements"].split(";")),
-        minimum_coverage=float(row["minimum_coverage"]),
+def _check_keys(entry: Mapping[str, Any]) -> None:
+    name = f"kpis.yaml: {entry.get('id')}"
+    if set(entry) != _KEYS:
+        raise ValueError(f"{name}: unknown or missing keys: {', '.join(sorted(set(entry) ^ _KEYS))}")
+    for key, choices in _CHOICES.items():
+        if entry[key] not in choices:
+            raise ValueError(f"{name}: {key} is {entry[key]!r}, not one of {', '.join(sorted(choices))}")
+    if not isinstance(entry["version"], str) or not entry["version"].isdecimal():
+        raise ValueError(f'{name}: version must be a whole number in quotes, such as "1"')
+
+
+def _check(definition: Definition, earlier: Sequence[Definition]) -> None:
+    name, formula = f"kpis.yaml: {definition.key}", definition.formula
+    if int(definition.version) != len(earlier) + 1:
+        raise ValueError(f"{name}: the next version is {len(earlier) + 1}")
+    if any(d.formula.text == formula.text for d in earlier):
+        raise ValueError(f"{name}: its formula is that of an earlier version")
+    if (definition.statistic in _TOTALS) != (not formula.below):
+        raise ValueError(f"{name}: a {definition.statistic} can't have this formula")
+    one_over_one = len(formula.above) == len(formula.below) == 1
+    adds_up = one_over_one and not formula.above[0].constant and not formula.below[0].constant
+    if definition.statistic == "ratio_of_sums" and not adds_up:
+        raise ValueError(f"{name}: a ratio of sums is one sum over another, without a constant")
+    if definition.share_bound is not None and not adds_up:
+        raise ValueError(f"{name}: only a ratio of two sums can be a share")
+    for level in (definition.minimum_coverage, definition.comparison_coverage):
+        if not 0 <= level <= 1:
+            raise ValueError(f"{name}: a coverage lies between 0 and 1")
+
+
+def _definition(entry: Mapping[str, Any], formula: Formula, grids: Mapping[str, Grid]) -> Definition:
+    return Definition(
+        kpi=entry["id"],
+        version=entry["version"],
+        family=entry["family"],
+        standard=entry["standard"],
+        name_ko=entry["name"]["ko"],
+        name_en=entry["name"]["en"],
+        meaning_ko=entry["meaning"]["ko"],
+        meaning_en=entry["meaning"]["en"],
+        formula=formula,
+        unit=entry["unit"],
+        direction=entry["direction"],
+        disclosure_class=entry["class"],
+        statistic=entry["statistic"],
+        breakdown=entry["breakdown"],
+        share_bound=None if entry["share_bound"] is None else float(entry["share_bound"]),
+        minimum_coverage=float(entry["minimum_coverage"]),
+        comparison_coverage=float(entry["comparison_coverage"]),
         grids=grids,
+        source=entry["source"],
+    )
+
+
+def _nightly(definition: Definition, elements: Mapping[str, Element]) -> KpiDefinition:
+    """Return what the night needs to know; its figures of factories are all made to be compared."""
+    if definition.statistic == "count" or len(definition.formula.above) != 1:
+        raise ValueError(f"kpis.yaml: the night can't compute {definition.key}")
+    below = definition.formula.below
+    classes = {elements[n].disclosure_class for s in below for t in s.terms for n in t.elements}
+    return KpiDefinition(
+        kpi=definition.kpi,
+        version=definition.version,
+        name_ko=definition.name_ko,
+        name_en=definition.name_en,
+        unit=definition.unit,
+        direction=definition.direction,
+        disclosure_class=definition.disclosure_class,
+        statistic=definition.statistic,
+        breakdown=definition.breakdown,
+        numerator=definition.formula.above[0].text,
+        denominator=below[0].text if below else None,
+        denominator_class=max(classes, default=None),
+        share_bound=definition.share_bound,
+        linked_elements=frozenset(elements[n].variable for n in definition.formula.elements),
+        minimum_coverage=definition.comparison_coverage,
+        grids=definition.grids,
     )
