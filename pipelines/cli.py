@@ -318,10 +318,7 @@ def kpis_from_events(
     ideal_seconds: Annotated[float, typer.Option(help="Planned run time of a unit, in seconds.")],
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     elements: Annotated[
-        Path | None,
-        typer.Option(
-            help="Elements that events don't give, if the file exists; else those derived go there."
-        ),
+        Path | None, typer.Option(help="CSV to write the elements to that the events give.")
     ] = None,
 ) -> None:
     """Evaluate KPIs from a log of states and counters (docs/methodology/machine-time.md)."""

@@ -19,7 +19,7 @@ import polars as pl
 from pipelines.connectors.exact_csv import ExactTable, fault, instant_of, read_exact, write_whole
 from pipelines.domain.kpi_evaluation import ALL_UNITS, GIVEN_COVERAGE, evaluate
 from pipelines.domain.kpi_formulas import Definition, KpiBook
-from pipelines.domain.machine_log import LOG_ELEMENTS, LogWindow, log_elements
+from pipelines.domain.machine_log import LogWindow, log_elements
 from pipelines.domain.outcomes import OperatorError
 from pipelines.reference.kpis import kpi_book
 
@@ -40,8 +40,7 @@ class EventFiles:
         end: the first instant after it, as text.
         planned_s: planned busy time per machine [s].
         ideal_s: planned run time per unit [s].
-        elements: elements that events don't give, per machine, if the file exists; else where the elements
-            from the events are written. Null: neither.
+        elements: where the elements from the events are written too; null: nowhere.
     """
 
     states: Path
@@ -83,18 +82,15 @@ def evaluate_events(files: EventFiles, out: Path) -> None:
     Raises:
         OperatorError: UNUSABLE_INPUT: a window that is none, or a file with faults (UnusableFileError).
     """
-    _clear([out], [files.states, files.counts, *([files.elements] if files.elements else [])])
+    also = [] if files.elements is None else [files.elements]
+    _clear([out, *also], [files.states, files.counts])
     window, book = _window(files), kpi_book()
-    further = _further_elements(files.elements, book)
     states = _state_rows(read_exact(files.states, _STATE_COLUMNS, ()))
     counts = _count_rows(read_exact(files.counts, _COUNT_COLUMNS, ()))
-    named = [*states["machine"], *counts["machine"], *([] if further is None else further["unit"])]
-    derived = log_elements(list(dict.fromkeys(named)), states, counts, window)
-    rows = derived if further is None else derived.join(further, on="unit", how="left", maintain_order="left")
-    outputs = {out: _figures(rows, book.of_standard(STANDARD), book, rollup=False)}
-    if files.elements is not None and further is None:
-        outputs[files.elements] = derived
-    _write(outputs)
+    machines = list(dict.fromkeys([*states["machine"], *counts["machine"]]))
+    derived = log_elements(machines, states, counts, window)
+    figures = _figures(derived, book.of_standard(STANDARD), book, rollup=False)
+    _write({out: figures, **dict.fromkeys(also, derived)})
 
 
 def _figures(
@@ -158,29 +154,6 @@ def _element_rows(table: ExactTable, book: KpiBook) -> pl.DataFrame:
             )  # fmt: skip
     table.check()
     return rows.drop("row")
-
-
-def _further_elements(path: Path | None, book: KpiBook) -> pl.DataFrame | None:
-    """Read elements that events don't give; null: there is no such file, or it is one that we wrote."""
-    if path is None or not path.exists():
-        return None
-    table = read_exact(path, ["unit"], [e.element for e in book.elements.values() if e.standard == STANDARD])
-    if table.columns == ["unit", *LOG_ELEMENTS]:
-        path.unlink()
-        return None
-    for name in set(table.columns) & set(LOG_ELEMENTS):
-        table.refuse(
-            1, name, "comes from the events; take the column out",
-            "이벤트에서 계산되는 값입니다. 이 열을 빼세요",
-        )  # fmt: skip
-    _check_units(table, "unit")
-    for row, unit in table.cells.filter(pl.col("unit").is_duplicated()).select("row", "unit").iter_rows():
-        table.refuse(
-            row, "unit", f"{unit} stands twice; one row per machine",
-            f"{unit}이(가) 두 번 나옵니다. 설비마다 한 행만 쓰세요",
-        )  # fmt: skip
-    table.check()
-    return _element_rows(table, book)
 
 
 def _state_rows(table: ExactTable) -> pl.DataFrame:

@@ -250,16 +250,6 @@ def test_the_elements_of_events_are_written_and_evaluate_to_the_same(monkeypatch
     assert read() == direct
 
 
-def test_elements_that_events_do_not_give_are_read_where_the_file_exists(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    further = written("further.csv", "unit,energy_kwh,rq\npress,250,10\n")
-    assert from_events(monkeypatch, STATES, COUNTS, "--elements", further) == 0
-    rows = {(row["unit"], row["kpi"]): row["value"] for row in read()}
-    assert (rows["press", "energy_kwh_per_unit"], rows["press", "rework_ratio"]) == ("0.5", "0.02")
-    assert Path(further).read_text(encoding="utf-8") == "unit,energy_kwh,rq\npress,250,10\n"
-
-
 @pytest.mark.parametrize(
     ("states", "counts", "options", "told"),
     [
@@ -274,16 +264,12 @@ def test_elements_that_events_do_not_give_are_read_where_the_file_exists(
         (STATES, COUNTS, ["--from", "2025-11-03"], "--from"),
         (STATES, COUNTS, ["--planned-seconds", "-1"], "--planned-seconds"),
         (STATES, COUNTS, ["--ideal-seconds", "nan"], "--ideal-seconds"),
-        (STATES, COUNTS, ["--elements", "twice.csv"], "twice.csv, row 3, column unit"),
-        (STATES, COUNTS, ["--elements", "derived.csv"], "derived.csv, row 1, column apt_s"),
     ],
 )  # fmt: skip
 def test_unusable_events_are_told_and_leave_no_output(
     states: str, counts: str, options: list[str], told: str,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    written("twice.csv", "unit,rq\npress,1\npress,2\n")
-    written("derived.csv", "unit,apt_s\npress,1\n")
     written("out.csv", "an earlier answer\n")
     assert from_events(monkeypatch, states, counts, *options) == 2
     assert told in capsys.readouterr().err
