@@ -48,9 +48,10 @@ perf: setup-test
 faults: setup-test
 	$(BIN)/pytest --timeout 0 -m faults
 
-# The pages that are made from the code: settings, exit codes, tables. A test compares them.
+# What pages say of the code: settings, exit codes, tables, definitions of KPIs. Tests compare them.
 docs: setup
-	$(BIN)/python -m pipelines.publish.reference_pages docs
+	$(BIN)/python -m docs.reference_pages docs
+	$(BIN)/python -m pipelines.publish.methodology docs/methodology
 
 wheel: setup
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist

@@ -62,6 +62,7 @@ def names(wheel: Path) -> set[str]:
         ("infra/kafka", "*.yaml"),
         ("infra/mappings", "*.yaml"),
         ("pipelines/reference", "*.csv"),
+        ("pipelines/reference", "*.yaml"),
         ("pipelines/publish", "*.yaml"),
         ("pipelines/publish/assets", "*"),
         ("pipelines/publish/templates", "*.j2"),
