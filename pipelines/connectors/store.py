@@ -100,6 +100,22 @@ class OpenTable:
         """Return the position that was committed under an application id; null: never."""
         return self._handle.transaction_version(app_id)
 
+    def last_position(self, prefix: str) -> tuple[str, int] | None:
+        """Return the newest application id that begins with a prefix, with its position, from the commits.
+
+        Returns:
+            Null if there is none, or the log no longer holds its commit.
+        """
+        for number in range(self.version, -1, -1):
+            commit = self._store.read_commit(self.table.name, number)
+            if commit is None:
+                return None
+            ids = [a["txn"]["appId"] for a in commit if "txn" in a and a["txn"]["appId"].startswith(prefix)]
+            position = self.position(ids[-1]) if ids else None
+            if position is not None:
+                return ids[-1], position
+        return None
+
     def scan(self) -> pl.LazyFrame:
         """Scan the snapshot lazily; filters on partition columns leave files unread."""
         return pl.scan_delta(self._handle)

@@ -198,20 +198,10 @@ def _gap(
 
 def _recreated(table: OpenTable, partition: Partition, known_at: datetime) -> dict[str, object]:
     """Record that a topic was deleted and made anew: what came after our last position is lost."""
-    incarnations = (
-        table.scan()
-        .filter(pl.col("topic") == partition.topic, pl.col("incarnation") != partition.incarnation)
-        .group_by("incarnation")
-        .agg(pl.col("record_timestamp").max())
-        .sort("record_timestamp", "incarnation")
-        .collect()
-    )
-    previous = incarnations["incarnation"].to_list()[-1] if incarnations.height else None
-    last = (
-        table.position(Partition(partition.topic, partition.partition, previous).app_id) if previous else None
-    )
-    gap = _gap(partition, last or 0, None, "topic_recreated", known_at)
-    return {**gap, "previous_incarnation": previous}
+    prefix = f"{_place(partition)}/"
+    last = table.last_position(prefix)
+    gap = _gap(partition, last[1] if last else 0, None, "topic_recreated", known_at)
+    return {**gap, "previous_incarnation": last[0].removeprefix(prefix) if last else None}
 
 
 def _slice_messages(night: Night, plan: IngestPlan) -> int:
@@ -330,11 +320,20 @@ def _cuts(landed: Sequence[LandedSlice]) -> dict[str, int]:
 
 
 def _commit_gaps(table: OpenTable, gaps: Sequence[dict[str, object]]) -> None:
-    """Record gaps that are not recorded yet (a killed run may have been here)."""
+    """Record gaps that are not recorded yet: a killed run may have been here, and the gap have grown since."""
     if not gaps:
         return
     rows = pl.from_dicts(list(gaps), schema=table.empty().schema)
-    fresh = rows.join(table.scan().collect(), on=list(GAPS.key), how="anti")
+    recorded = table.scan().collect()
+    place = ["topic", "incarnation", "partition", "reason"]
+    ends = recorded.group_by(place).agg(recorded_end=pl.col("end_offset").max())
+    fresh = (
+        rows.join(ends, on=place, how="left")
+        .with_columns(first_offset=pl.max_horizontal("first_offset", "recorded_end"))
+        .filter((pl.col("first_offset") < pl.col("end_offset")) | pl.col("end_offset").is_null())
+        .select(rows.columns)
+        .join(recorded, on=list(GAPS.key), how="anti")
+    )
     if not fresh.is_empty():
         table.append(fresh, {})
 
