@@ -258,6 +258,12 @@ class Park:
             topic = self.topic("profile", factory)
             self.send(topic, [self.profile(factory)], midnight(date(2025, 11, 1)))
 
+    def copied(self, to: Path) -> "Park":
+        """Copy a park that lives in an archive, with all that its nights left."""
+        hub = self.hub.copied(to)
+        sink = ArchiveSink(hub.root / "archive", LocalRegistry(hub.root / "registry"))
+        return Park(hub, sink, self.tag, self.sequence)
+
     def nightly(self, as_of: datetime) -> Answer:
         return self.hub.run("nightly", "--cluster", "park", "--as-of", as_of.isoformat())
 

@@ -2,13 +2,14 @@
 
 import json
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from pipelines.demo.session import DEMO_CLUSTER
 from pipelines.schemas.tables import FACTS_ENERGY
-from tests.jobs.conftest import SEOUL, Answer, Demo, Hub, Park, instant
+from tests.jobs.conftest import SEOUL, Answer, Demo, Hub, Park, ParkOf, instant
 
 TUESDAY, WEDNESDAY = date(2025, 11, 4), date(2025, 11, 5)
 TEN_KWH = [10.0] * 24
@@ -28,15 +29,22 @@ def send_day(park: Park, factory: str, day: date, values: list[float], at: datet
     park.send(park.topic("energy", factory), [value], at or instant(day, 24))
 
 
-@pytest.fixture
-def known(park: Park) -> Park:
+@pytest.fixture(scope="module")
+def first_night(park_of: ParkOf) -> Park:
     """Factory a has the first ten hours of Tuesday, factory b all of it; Tuesday is final."""
+    park = park_of("archive")
     park.send_profiles(park.a, park.b)
     send_day(park, park.a, TUESDAY, TEN_KWH[:10])
     park.send(park.gateway_topic, [park.energy(park.b, instant(TUESDAY), TEN_KWH)], instant(TUESDAY, 24))
     assert park.nightly(FINAL).code == 0
     assert park.hours(park.a, TUESDAY) == TEN_KWH[:10] + [None] * 14
     return park
+
+
+@pytest.fixture
+def known(first_night: Park, tmp_path: Path) -> Park:
+    """A copy of what the first night left."""
+    return first_night.copied(tmp_path / "hub")
 
 
 def versions(park: Park, table: str = "facts_energy") -> dict[tuple[str, date], tuple[int, str]]:

@@ -4,7 +4,6 @@ from datetime import date, datetime
 from unittest import mock
 
 import polars as pl
-import pytest
 
 from pipelines.reference.tables import units
 from tests.jobs.conftest import HISTORY, SEOUL, Park, instant, unknown_schema
@@ -15,16 +14,11 @@ SENT = instant(TUESDAY, 24)
 KWH = [float(n) for n in range(1, 25)]
 
 
-@pytest.fixture
-def park(either_park: Park) -> Park:
-    """Both factories have a profile; a has the first hour of Tuesday, b all of it."""
-    either_park.send_profiles(either_park.a, either_park.b)
-    both = [either_park.energy(either_park.b, instant(TUESDAY), KWH)]
-    either_park.send(either_park.gateway_topic, both, SENT)
-    either_park.send(
-        either_park.topic(), [either_park.energy(either_park.a, instant(TUESDAY), KWH[:1])], SENT
-    )
-    return either_park
+def begin(park: Park) -> None:
+    """Send both factories' profiles, the first hour of a's Tuesday and all of b's."""
+    park.send_profiles(park.a, park.b)
+    park.send(park.gateway_topic, [park.energy(park.b, instant(TUESDAY), KWH)], SENT)
+    park.send(park.topic(), [park.energy(park.a, instant(TUESDAY), KWH[:1])], SENT)
 
 
 def replay(park: Park, *arguments: str) -> tuple[str, str]:
@@ -40,7 +34,9 @@ def raw(park: Park, factory: str) -> list[tuple[int, int]]:
     return park.rows("raw_energy").filter(factory=factory).select("offset", "index").rows()
 
 
-def test_an_unknown_schema_that_was_registered_later(park: Park) -> None:
+def test_an_unknown_schema_that_was_registered_later(either_park: Park) -> None:
+    park = either_park
+    begin(park)
     park.send(park.topic(), [unknown_schema(park.energy(park.a, instant(TUESDAY), KWH))], SENT)
     assert park.nightly(FIRST).code == 0
     assert park.letters() == [(park.topic(), 1, "unknown_schema")]
@@ -61,6 +57,7 @@ def test_an_unknown_schema_that_was_registered_later(park: Park) -> None:
 
 
 def test_a_unit_that_the_table_gained_later(park: Park) -> None:
+    begin(park)
     strange = park.energy(park.a, instant(TUESDAY), [2.0] * 24, unit="ten-kWh")
     park.send(park.topic(), [strange], SENT)
     assert park.nightly(FIRST).code == 0
@@ -75,7 +72,9 @@ def test_a_unit_that_the_table_gained_later(park: Park) -> None:
         assert park.hours(park.a, TUESDAY) == [20.0] * 24
 
 
-def test_a_factory_that_the_cluster_file_lists_later(park: Park) -> None:
+def test_a_factory_that_the_cluster_file_lists_later(either_park: Park) -> None:
+    park = either_park
+    begin(park)
     new = f"c-{park.tag}"
     park.send_profiles(new)
     park.send(park.gateway_topic, [park.energy(new, instant(TUESDAY), KWH)], SENT)
@@ -95,6 +94,7 @@ def test_a_factory_that_the_cluster_file_lists_later(park: Park) -> None:
 
 
 def test_a_replay_does_not_double_the_rows_of_a_message_that_were_good(park: Park) -> None:
+    begin(park)
     mixed = [*KWH[:3], float("nan"), *KWH[4:]]
     park.send(park.topic(), [park.energy(park.a, instant(TUESDAY), mixed)], SENT)
     park.nightly(FIRST)
@@ -105,6 +105,7 @@ def test_a_replay_does_not_double_the_rows_of_a_message_that_were_good(park: Par
 
 
 def test_letters_of_several_topics_are_replayed_by_the_topic_that_is_named(park: Park) -> None:
+    begin(park)
     park.send(park.topic(), [unknown_schema(park.energy(park.a, instant(TUESDAY), KWH))], SENT)
     monday = park.energy(park.b, instant(date(2025, 11, 3)), KWH)
     park.send(park.gateway_topic, [unknown_schema(monday)], SENT)
