@@ -300,7 +300,9 @@ def conform(rows: pl.DataFrame, table: Table) -> pa.Table:
     if set(rows.columns) != set(names):
         raise ValueError(f"{table.name}: columns differ by {sorted(set(rows.columns) ^ set(names))}")
     ordered = rows if _in_order(rows, table.key) else rows.sort(table.key)
-    return ordered.select(names).to_arrow().cast(table.schema)
+    # Without doc and unit: Delta refuses rows whose column says another doc than when the table was made.
+    bare = pa.schema([field.remove_metadata() for field in table.schema])
+    return ordered.select(names).to_arrow().cast(bare)
 
 
 def _in_order(rows: pl.DataFrame, key: Sequence[str]) -> bool:

@@ -66,6 +66,19 @@ def test_a_commit_names_the_sha256_of_each_file(store: ClusterStore) -> None:
     assert last["sha256"] == f'{{"{file.path}": "{file.sha256}"}}'
 
 
+def test_a_table_can_still_be_written_when_the_words_about_a_column_have_changed(store: ClusterStore) -> None:
+    old, new = (
+        replace(EVENTS, schema=pa.schema([field.with_metadata({"doc": doc}) for field in EVENTS.schema]))
+        for doc in ("a value", "the value as read")
+    )
+    store.open(old).append(events(MONDAY, 1.0), {})
+    table = store.open(new)
+    table.append(events(MONDAY, 2.0), {})
+    table.commit_files([store.write_file(new, events(MONDAY, 3.0))], {})
+    table.replace(events(TUESDAY, 4.0), day_bucket_predicate([(TUESDAY, 0)]), {})
+    assert values(store.open(new)) == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_the_same_range_committed_twice_from_one_snapshot_fails(store: ClusterStore) -> None:
     first, second = store.open(EVENTS), store.open(EVENTS)
     commit(store, first, events(MONDAY, 1.0), {"t/0/x": 1})
