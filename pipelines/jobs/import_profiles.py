@@ -123,6 +123,7 @@ def _new_profile(mapping: FileMapping, factory: str, first_start: datetime) -> P
         "holidays": [],
         "products": [],
         "sequence": 0,
+        "template": None,
     }
 
 
