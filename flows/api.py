@@ -37,7 +37,8 @@ def api_beside_run() -> Iterator[Callable[[], None]]:
     """Give a function that waits for Prefect's API: flows are imported while a temporary server starts.
 
     Raises:
-        OperatorError: SETTINGS, from the function given: the API doesn't answer.
+        OperatorError: SETTINGS: the configured API doesn't answer, or (from the function given) the temporary
+            server doesn't start.
     """
     from prefect.settings import (  # noqa: PLC0415 - Prefect reads its surroundings on import
         PREFECT_API_URL,
@@ -47,7 +48,8 @@ def api_beside_run() -> Iterator[Callable[[], None]]:
 
     configured = get_current_settings().api.url
     if configured is not None:
-        yield _check_api
+        _check_api(configured)
+        yield lambda: None
         return
     server = TemporaryServer(Path(os.environ["PREFECT_HOME"]))
     with server, temporary_settings({PREFECT_API_URL: server.api_url}):
@@ -55,7 +57,7 @@ def api_beside_run() -> Iterator[Callable[[], None]]:
         _drain()
 
 
-def unreachable(url: str | None) -> OperatorError:
+def unreachable(url: str) -> OperatorError:
     """Return the error of an API that doesn't answer."""
     return OperatorError(
         f"Prefect's API at {url} does not answer: check PREFECT_API_URL and that server, or use"
@@ -66,12 +68,12 @@ def unreachable(url: str | None) -> OperatorError:
     )
 
 
-def _check_api() -> None:
+def _check_api(url: str) -> None:
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - as above
 
     with get_client(sync_client=True) as client:
         if client.api_healthcheck() is not None:
-            raise unreachable(str(client.api_url))
+            raise unreachable(url)
 
 
 def _drain() -> None:

@@ -49,6 +49,9 @@ def nightly(
         # Prefect reads its surroundings on import; the import runs while a temporary server starts.
         import httpx  # noqa: PLC0415 - as above
 
+        from pipelines.jobs.reporting import configure_logs  # noqa: PLC0415 - as above
+
+        configure_logs()
         from flows.nightly import exit_code  # noqa: PLC0415 - as above
         from flows.nightly import nightly as flow  # noqa: PLC0415 - as above
 

@@ -127,11 +127,8 @@ def _run_as_task(name: str, step: Callable[[], object]) -> None:
 
 
 def _error_lines(error: OperatorError) -> list[Line]:
-    return [
-        ("error", error.english),
-        ("오류", error.korean),
-        ("exit", f"{int(error.code)} {error.code.name}"),
-    ]
+    code = f"{int(error.code)} {error.code.name}"
+    return [("error", error.english), ("오류", error.korean), ("exit code", code)]
 
 
 def _leave_artifact(cluster: str, lines: list[Line]) -> None:

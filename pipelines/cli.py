@@ -1,4 +1,7 @@
-"""The menu: `digital-cluster ...`. Parses, calls, prints; no logic."""
+"""The menu: `digital-cluster ...`. Parses, calls, prints; no logic.
+
+Each command imports what it needs when it is called: help comes at once, and reading figures loads no Beam.
+"""
 
 import sys
 import time
@@ -6,28 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import pydantic
 import typer
-from rich.console import Console
 
-from pipelines.connectors.lease import Lease
-from pipelines.demo.clock import DEFAULT_AS_OF
-from pipelines.demo.session import DEMO_CLUSTER, local_broker, publish
 from pipelines.domain.outcomes import ExitCode, OperatorError
-from pipelines.jobs import dead_letters, onramp
-from pipelines.jobs.health import check_health
-from pipelines.jobs.history import history_of_day, read_energy
-from pipelines.jobs.night import Night
-from pipelines.jobs.nightly import run_night
-from pipelines.jobs.opening import open_night
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
-from pipelines.jobs.summary import summary_lines
-from pipelines.publish.energy_listing import energy_csv, energy_json, energy_table
-from pipelines.publish.serving import serve as serve_site
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.jobs.night import Night
 
 SourceKind = Literal["kafka", "archive"]
 ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")]
@@ -101,6 +94,8 @@ def read_clock(text: str | None) -> datetime:
 def session(settings: Settings, *, own_broker: bool) -> Iterator[Settings]:
     """Give settings with a broker behind them: the configured one, or the local one of build/."""
     if own_broker and settings.kafka_bootstrap_servers is None:
+        from pipelines.demo.session import local_broker
+
         with local_broker(settings, lambda line: typer.echo(line, err=True)) as found:
             yield found
     else:
@@ -117,6 +112,12 @@ def nightly(
     demo: Annotated[bool, typer.Option("--demo", help="Start a broker and publish the demo first.")] = False,
 ) -> None:
     """Run the night of a cluster: ingest, facts, figures, release, pages."""
+    from pipelines.demo.clock import DEFAULT_AS_OF
+    from pipelines.demo.session import DEMO_CLUSTER, publish
+    from pipelines.jobs.nightly import run_night
+    from pipelines.jobs.opening import open_night
+    from pipelines.jobs.summary import summary_lines
+
     clock = DEFAULT_AS_OF if demo and as_of is None else read_clock(as_of)
     base = read_settings(source=source, max_days=max_days)
     with telling() as tell, session(base, own_broker=demo) as settings:
@@ -140,6 +141,9 @@ def import_(
     ingest: Annotated[bool, typer.Option("--ingest", help="Ingest and derive facts at once.")] = False,
 ) -> None:
     """Publish a CSV or XLSX of measurements as a factory's readings."""
+    from pipelines.jobs import onramp
+    from pipelines.jobs.summary import summary_lines
+
     request = onramp.ImportRequest(file, mapping, factory, cluster, ingest)
     with telling() as tell, session(read_settings(source=source), own_broker=True) as settings:
         report, night = onramp.import_measurements(settings, request, read_clock(None), tell)
@@ -159,6 +163,11 @@ def energy(
     cluster: Annotated[str, typer.Option(help="Id of the cluster.")] = "imported",
 ) -> None:
     """Read a factory's electricity back."""
+    from rich.console import Console
+
+    from pipelines.jobs.history import read_energy
+    from pipelines.publish.energy_listing import energy_csv, energy_json, energy_table
+
     night = open_reader(cluster)
     rows = read_energy(night, factory, first.date(), last.date(), by)
     if form == "table":
@@ -167,8 +176,10 @@ def energy(
         typer.echo({"csv": energy_csv, "json": energy_json}[form](rows), nl=False)
 
 
-def open_reader(cluster: str | None, as_of: str | None = None) -> Night:
+def open_reader(cluster: str | None, as_of: str | None = None) -> "Night":
     """Open a cluster for reading its tables: no broker is needed."""
+    from pipelines.jobs.opening import open_night
+
     return open_night(read_settings(source="archive"), cluster, read_clock(as_of), lambda _s, _d, _t: None)
 
 
@@ -178,6 +189,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Port on the loopback.")] = 8000,
 ) -> None:
     """Show one audience's pages on localhost."""
+    from pipelines.publish.serving import serve as serve_site
+
     typer.echo(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
     serve_site(read_settings().site, audience, port)
 
@@ -185,6 +198,9 @@ def serve(
 @app.command()
 def status(cluster: ClusterOption = None, source: SourceOption = None, as_of: AsOfOption = None) -> None:
     """Say how the nights are going; non-zero if the newest published day is older than expected."""
+    from pipelines.jobs.health import check_health
+    from pipelines.jobs.opening import open_night
+
     settings = read_settings(source=source)
     with session(settings, own_broker=settings.broker.exists()) as found:
         night = open_night(found, cluster, read_clock(as_of), lambda _s, _d, _t: None)
@@ -200,12 +216,16 @@ def history(
     cluster: ClusterOption = None,
 ) -> None:
     """Show the versions of a factory's day: what changed, when it became known, and why."""
+    from pipelines.jobs.history import history_of_day
+
     typer.echo(history_of_day(open_reader(cluster), factory, day.date()).write_csv(), nl=False)
 
 
 @app.command()
 def vacuum(cluster: ClusterOption = None) -> None:
     """Delete files that dead runs left and no table names, older than DC_VACUUM_RETENTION_H."""
+    from pipelines.connectors.lease import Lease
+
     settings = read_settings()
     night = open_reader(cluster)
     with Lease(night.store.objects, "vacuum", settings.lease_s, time.time):
@@ -220,6 +240,8 @@ def list_letters(
     cluster: ClusterOption = None,
 ) -> None:
     """List dead letters, without their bytes."""
+    from pipelines.jobs import dead_letters
+
     found = dead_letters.find_letters(open_reader(cluster), topic=topic, reason=reason)
     typer.echo(dead_letters.listing(found).write_csv(), nl=False)
 
@@ -231,6 +253,8 @@ def show_letter(
     cluster: ClusterOption = None,
 ) -> None:
     """Show a dead letter with its bytes (hex): for the data engineer, not for pages."""
+    from pipelines.jobs import dead_letters
+
     for line in dead_letters.shown(
         dead_letters.find_letters(open_reader(cluster), topic=topic, offset=offset)
     ):
@@ -245,6 +269,9 @@ def replay_letters(
     as_of: AsOfOption = None,
 ) -> None:
     """Decode and check dead letters again, and add the rows that pass now; the next night computes them."""
+    from pipelines.connectors.lease import Lease
+    from pipelines.jobs import dead_letters
+
     night = open_reader(cluster, as_of)
     with Lease(night.store.objects, "replay", read_settings().lease_s, time.time):
         report = dead_letters.replay(night, dead_letters.find_letters(night, topic=topic, reason=reason))
@@ -254,6 +281,9 @@ def replay_letters(
 @demo_app.command("publish")
 def publish_only(source: SourceOption = None, as_of: AsOfOption = None) -> None:
     """Publish the demo's messages and run nothing."""
+    from pipelines.demo.clock import DEFAULT_AS_OF
+    from pipelines.demo.session import publish
+
     clock = DEFAULT_AS_OF if as_of is None else read_clock(as_of)
     with telling() as tell, session(read_settings(source=source), own_broker=True) as settings:
         typer.echo(f"{publish(settings, clock, tell)} messages published")

@@ -12,7 +12,7 @@ import polars as pl
 from pipelines.connectors.source import Source
 from pipelines.connectors.store import ClusterStore
 from pipelines.domain.cluster import ClusterDefinition
-from pipelines.jobs.runner import Progress
+from pipelines.jobs.progress import Progress
 from pipelines.schemas.registry import Registry
 
 NIGHTLY_AT = time(3, 0)

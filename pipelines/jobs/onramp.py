@@ -15,7 +15,7 @@ from pipelines.jobs.importing import ImportReport, ImportTarget, import_file, lo
 from pipelines.jobs.night import Night
 from pipelines.jobs.nightly import INGEST_AND_FACTS, NightReport, run_night
 from pipelines.jobs.opening import open_night, open_sink, settings_registry
-from pipelines.jobs.runner import Progress
+from pipelines.jobs.progress import Progress
 from pipelines.schemas.decode import MessageDecoder, reader_schema
 from pipelines.settings import Settings
 

@@ -20,7 +20,7 @@ from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.domain.units import unit_multipliers
 from pipelines.jobs.night import Night
-from pipelines.jobs.runner import Progress
+from pipelines.jobs.progress import Progress
 from pipelines.reference.tables import units
 from pipelines.schemas.contracts import packaged_folder
 from pipelines.schemas.registry import Registry

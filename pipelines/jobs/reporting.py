@@ -3,7 +3,9 @@
 Belongs here: how a run talks. Does not belong here: what it says (pipelines.jobs.summary).
 """
 
+import logging
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipelines.jobs.runner import Progress as Tell
+from pipelines.jobs.progress import Progress as Tell
 
 
 def is_terminal() -> bool:
@@ -20,8 +22,15 @@ def is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
+# Said of every command, and nothing that anybody could act on: we use no BigQuery; whoever joins has sorted.
+_BEAM_WITHOUT_BIGQUERY = "apitools not found"
+_POLARS_ON_SORTEDNESS = "Sortedness of columns cannot be checked"
+
+
 def configure_logs() -> None:
-    """Log to standard error: key=value lines, one a fact."""
+    """Log to standard error: key=value lines, one a fact; call it before Beam is imported."""
+    logging.getLogger().addFilter(_tells_something)
+    warnings.filterwarnings("ignore", _POLARS_ON_SORTEDNESS, UserWarning)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -32,11 +41,15 @@ def configure_logs() -> None:
     )
 
 
+def _tells_something(record: logging.LogRecord) -> bool:
+    return _BEAM_WITHOUT_BIGQUERY not in record.getMessage()
+
+
 @contextmanager
 def telling() -> Iterator[Tell]:
     """Give a function that tells progress: bars on a terminal, else a line when a step begins and ends."""
     if not is_terminal():
-        yield _tell_in_lines
+        yield _telling_in_lines()
         return
     columns = (TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
@@ -50,9 +63,16 @@ def telling() -> Iterator[Tell]:
         yield tell
 
 
-def _tell_in_lines(step: str, done: int, total: int) -> None:
-    if done in (0, total):
-        structlog.get_logger().info("progress", step=step, done=done, total=total)
+def _telling_in_lines() -> Tell:
+    """Give a function that logs when a step begins and ends; what it said last it doesn't say again."""
+    last: list[tuple[str, int, int]] = []
+
+    def tell(step: str, done: int, total: int) -> None:
+        if done in (0, total) and last != [(step, done, total)]:
+            last[:] = [(step, done, total)]
+            structlog.get_logger().info("progress", step=step, done=done, total=total)
+
+    return tell
 
 
 def print_summary(lines: Sequence[tuple[str, str]]) -> None:

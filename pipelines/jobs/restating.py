@@ -270,14 +270,22 @@ def _rolled_forward(table: OpenTable, history: OpenTable, pairs: set[DayBucket])
     unseen = past.join(versions, on=["factory", "day"]).filter(pl.col("version") > pl.col("have"))
     for number in unseen["version"].unique().sort():
         step = unseen.filter(pl.col("version") == number)
-        touched = step.select("factory", "day").unique()
+        # A restatement stamps every row of its day, also those whose values stayed.
+        touched = step.group_by("factory", "day").agg(
+            new_version=pl.lit(number), new_known_at=pl.col("known_at").max()
+        )
         replaced = [row_of_json(text, table.table) for text in step["old_row"].drop_nulls()]
         added = [row_of_json(text, table.table) for text in step["new_row"].drop_nulls()]
         kept = stored
         if replaced:
             kept = kept.join(pl.concat(replaced), on=list(table.table.key), how="anti", nulls_equal=True)
-        stored = pl.concat([kept, *added]).join(
-            touched.with_columns(new=pl.lit(number)), on=["factory", "day"], how="left"
+        stored = (
+            pl.concat([kept, *added])
+            .join(touched, on=["factory", "day"], how="left")
+            .with_columns(
+                version=pl.coalesce("new_version", "version").cast(pl.Int32),
+                known_at=pl.coalesce("new_known_at", "known_at"),
+            )
+            .drop("new_version", "new_known_at")
         )
-        stored = stored.with_columns(version=pl.coalesce("new", "version").cast(pl.Int32)).drop("new")
     return stored

@@ -16,8 +16,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipelines.connectors.staging import failure, pieces
 from pipelines.connectors.store import ClusterStore
+from pipelines.jobs.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 _POLL_S = 0.5
 
 

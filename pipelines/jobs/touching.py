@@ -234,5 +234,12 @@ def _next_days(rows: pl.DataFrame, raw: OpenTable, owner: str) -> pl.Series:
         .with_columns(after_day=pl.col("day") + pl.duration(days=1))
         .sort("after_day")
     )
-    joined = shifted.join_asof(later, left_on="after_day", right_on="next", by=keys, strategy="forward")
+    joined = shifted.join_asof(
+        later,
+        left_on="after_day",
+        right_on="next",
+        by=keys,
+        strategy="forward",
+        check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
+    )
     return joined.sort("row")["next"]

@@ -93,7 +93,11 @@ def windows(*days: date, factory: str = "a1", zone: str = SEOUL) -> pl.DataFrame
 
 
 def hourly(
-    rows: pl.DataFrame, *, of: pl.DataFrame | None = None, on: pl.DataFrame | None = None, **options: Any
+    rows: pl.DataFrame,
+    *,
+    of: pl.DataFrame | None = None,
+    on: pl.DataFrame | None = None,
+    running: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     return hourly_energy(
         rows,
