@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 import typer
 
+from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.settings import Settings
@@ -34,6 +35,7 @@ letters_app = typer.Typer(no_args_is_help=True, help="Messages that could not be
 demo_app = typer.Typer(no_args_is_help=True, help="The demo cluster.")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(demo_app, name="demo")
+app.add_typer(templates_app, name="templates")
 
 
 def main() -> None:
