@@ -135,14 +135,16 @@ def nightly(
 @app.command("import")
 def import_(
     file: Path,
-    mapping: Annotated[Path, typer.Option(help="Mapping file, or the name of one that ships.")],
     factory: Annotated[str, typer.Option(help="Id of the factory.")],
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file, or the name of one that ships; AAS files need none.")
+    ] = None,
     cluster: Annotated[str, typer.Option(help="Id of the cluster.")] = "imported",
     source: SourceOption = None,
     *,
     ingest: Annotated[bool, typer.Option("--ingest", help="Ingest and derive facts at once.")] = False,
 ) -> None:
-    """Publish a CSV or XLSX of measurements as a factory's readings."""
+    """Publish a CSV or XLSX of measurements, or an AASX or AAS JSON file, as a factory would have."""
     from pipelines.jobs import onramp
     from pipelines.jobs.summary import summary_lines
 
