@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.connectors.archive import ArchiveSink, ArchiveSource
 from pipelines.connectors.objects import open_objects
 from pipelines.connectors.registrations import StoredRegistrations
@@ -389,7 +391,8 @@ FULL_PROFILE = (
     group(
         "Products",
         [group("P1", [prop("ProductId", "housing-a"), prop("Unit", "kg"),
-                      prop("ProductClass", "aluminium-castings"), prop("PlannedCycleTime", 0.75, Unit="min")])],
+                      prop("ProductClass", "aluminium-castings"),
+                      prop("PlannedCycleTime", 0.75, Unit="min")])],
     ),
     group(
         "Shifts",
@@ -543,7 +546,7 @@ RECORDS = "TimeSeries/Segments/InternalSegment01/Records"
             f"{RECORDS}/Record0/Time: 'yesterday' is no ISO 8601 time",
         ),
         (
-            [series([segment(records(["2025-11-10T00:00:00Z"], {"ElectricPower": [1.0]}))], time=f"{TS}/TaiTime/1/1")],
+            [series([segment(records(["5"], {"ElectricPower": [1.0]}, LONG))], time=f"{TS}/TaiTime/1/1")],
             f"{RECORDS}/Record0/Time: can't be imported: TAI is ahead of UTC",
         ),
         ([one("ElectricRegister"), profile(prop("Process", "magic"))], "process: Input should be 'casting'"),
@@ -554,12 +557,15 @@ RECORDS = "TimeSeries/Segments/InternalSegment01/Records"
             "an entry of products p1 has no product_class; add it",
         ),
         (
-            [profile(group("Products", [group("P1", [prop("ProductId", "p1"), prop("PlannedCycleTime", "soon")])]))],
+            [profile(group("Products", [group("P1", [prop("PlannedCycleTime", "soon")])]))],
             "FactoryProfile/Products/P1/PlannedCycleTime: 'soon' is no length of time",
         ),
-        ([profile(group("Machines", [group("M1", [prop("MachineName", "x")])]))], "M1: has no id of its machine"),
         (
-            [profile(group("Meters", [group("E", [prop("MeterId", "m"), prop("Carrier", "magic"), prop("Unit", "kg")])]))],
+            [profile(group("Machines", [group("M1", [prop("MachineName", "x")])]))],
+            "M1: has no id of its machine",
+        ),
+        (
+            [profile(group("Meters", [group("E", [prop("MeterId", "m"), prop("Carrier", "magic")])]))],
             "there is no carrier 'magic'",
         ),
     ],
@@ -590,3 +596,29 @@ def test_a_template_of_a_submodel_holds_nothing_to_import(hub: Hub) -> None:
     template = hourly([1.0])
     template.kind = model.ModellingKind.TEMPLATE
     assert "there is no submodel" in refusal(hub, [template])
+
+
+def test_the_command_brings_a_file_through_facts_and_reads_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("store", "archive", "site", "broker"):
+        monkeypatch.setenv(f"DC_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setenv("DC_SOURCE", "archive")
+    path = write_aasx(tmp_path / "plant", [hourly([float(n) for n in range(24)])])
+    imported = CliRunner().invoke(app, ["import", str(path), "--factory", "a1", "--ingest"])
+    assert imported.exit_code == 0, imported.output
+    assert "meter: kwh-main: 24 readings, 276.00 kWh" in imported.output
+    span = ["--from", "2025-11-10", "--to", "2025-11-10", "--format", "csv"]
+    read = CliRunner().invoke(app, ["energy", "--factory", "a1", *span])
+    assert read.stdout.splitlines()[1] == "2025-11-10T00:00:00+09:00,276.0,1.0,measured"
+
+
+def test_a_table_of_measurements_still_needs_its_mapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("store", "archive"):
+        monkeypatch.setenv(f"DC_{name.upper()}", str(tmp_path / name))
+    with pytest.raises(OperatorError, match=r"x.csv: say by --mapping what its columns mean"):
+        CliRunner().invoke(
+            app, ["import", "x.csv", "--factory", "a1", "--source", "archive"], catch_exceptions=False
+        )
