@@ -320,7 +320,7 @@ def _cuts(landed: Sequence[LandedSlice]) -> dict[str, int]:
 
 
 def _commit_gaps(table: OpenTable, gaps: Sequence[dict[str, object]]) -> None:
-    """Record gaps that are not recorded yet: a killed run may have been here, and the gap have grown since."""
+    """Record gaps not recorded yet: a killed run may have been here, and the gap have grown since."""
     if not gaps:
         return
     rows = pl.from_dicts(list(gaps), schema=table.empty().schema)

@@ -145,6 +145,7 @@ class Place:
     driver: Driver = field(repr=False)
     source: str
     environment: dict[str, str]
+    cluster: str = CLUSTER
 
     def night(self, as_of: str, **fault: object) -> Ending:
         """Run the night to its end."""
@@ -153,7 +154,7 @@ class Place:
     def start(self, as_of: str, **fault: object) -> Running:
         """Start the night."""
         own = {"DC_STORE": str(self.folder / "store"), "DC_SITE": str(self.folder / "site")}
-        arguments = ["nightly", "--cluster", CLUSTER, "--source", self.source, "--as-of", as_of]
+        arguments = ["nightly", "--cluster", self.cluster, "--source", self.source, "--as-of", as_of]
         return self.driver.start(arguments, {**self.environment, **own}, **fault)
 
     def copy(self, folder: Path) -> "Place":
@@ -166,7 +167,7 @@ class Place:
 
     def store(self) -> ClusterStore:
         """Open the store."""
-        return ClusterStore(str(self.folder / "store"), CLUSTER)
+        return ClusterStore(str(self.folder / "store"), self.cluster)
 
     def content(self) -> Content:
         """Export everything that must be the same bytes."""
