@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 import typer
 
+from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.settings import Settings
@@ -36,6 +37,7 @@ app.add_typer(letters_app, name="dead-letters")
 kpis_app = typer.Typer(no_args_is_help=True, help="KPIs from files, and the catalogue.")
 app.add_typer(demo_app, name="demo")
 app.add_typer(kpis_app, name="kpis")
+app.add_typer(templates_app, name="templates")
 
 
 def main() -> None:
@@ -136,14 +138,16 @@ def nightly(
 @app.command("import")
 def import_(
     file: Path,
-    mapping: Annotated[Path, typer.Option(help="Mapping file, or the name of one that ships.")],
     factory: Annotated[str, typer.Option(help="Id of the factory.")],
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file, or the name of one that ships; AAS files need none.")
+    ] = None,
     cluster: Annotated[str, typer.Option(help="Id of the cluster.")] = "imported",
     source: SourceOption = None,
     *,
     ingest: Annotated[bool, typer.Option("--ingest", help="Ingest and derive facts at once.")] = False,
 ) -> None:
-    """Publish a CSV or XLSX of measurements as a factory's readings."""
+    """Publish a CSV or XLSX of measurements, or an AASX or AAS JSON file, as a factory would have."""
     from pipelines.jobs import onramp
     from pipelines.jobs.summary import summary_lines
 

@@ -18,6 +18,9 @@ class Settings(BaseSettings):
 
     store: str = Field("build/store", description="Folder or object-store URI of the tables.")
     clusters: Path = Field(Path("infra/clusters"), description="Folder of the cluster definitions.")
+    templates: Path | None = Field(
+        None, description="Folder or file of trade templates that replace or join the packaged ones."
+    )
     source: Literal["kafka", "archive"] = Field("kafka", description="Where records are read from.")
     archive: str = Field("build/archive", description="Folder or URI of the archive of topic files.")
     site: Path = Field(Path("build/site"), description="Folder of the published pages.")

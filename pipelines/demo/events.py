@@ -323,6 +323,7 @@ def tell_profile(
             for p in plant.products
         ],
         "sequence": 1 + day_index(day),
+        "template": plant.template,
     }
     at_us = start_us + SWAP_MIN * _MINUTE_US if exchanged else start_us
     return Event("profile", "", at_us, record)

@@ -88,6 +88,7 @@ class Plant:
     factory: str
     name: str
     process: str
+    template: str
     size_class: str
     maturity: str
     calendar: Calendar
@@ -196,6 +197,7 @@ def _plant(  # noqa: PLR0913 - one line per plant reads like the table that it i
         factory=factory,
         name=name,
         process=process,
+        template=process,  # the trade template of the same name
         size_class=size_class,
         maturity=maturity,
         calendar=calendar,

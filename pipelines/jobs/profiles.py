@@ -5,6 +5,7 @@ stream (pipelines.jobs.ingest).
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,6 +17,8 @@ from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import PROVENANCE, RAW
 
 _NOT_THE_FACTORYS = {"day", "bucket", *(f.name for f in PROVENANCE)}
+# Fields that the contract gained later: a profile that does not say them keeps the version its facts name.
+_GAINED_LATER = frozenset({"template"})
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,7 @@ def read_profiles(night: Night) -> Profiles:
     """
     raw = night.store.open(RAW["profile"]).scan().collect()
     content = raw.select(pl.exclude(_NOT_THE_FACTORYS))
-    versions = [
-        hashlib.sha256(canonical_json(_plain(row))).hexdigest()[:16] for row in content.iter_rows(named=True)
-    ]
+    versions = [profile_version(row) for row in content.iter_rows(named=True)]
     rows = (
         raw.with_columns(pl.Series("profile_version", versions, dtype=pl.String))
         .sort("factory", "valid_from", "sequence", "record_timestamp", "profile_version")
@@ -64,6 +65,12 @@ def read_profiles(night: Night) -> Profiles:
         .select(*content.columns, "profile_version", "valid_to")
     )
     return Profiles(rows)
+
+
+def profile_version(content: Mapping[str, object]) -> str:
+    """Return the digest of what a profile says, the same whether or not its contract knew later fields."""
+    said = {k: v for k, v in content.items() if k not in _GAINED_LATER or v is not None}
+    return hashlib.sha256(canonical_json(_plain(said))).hexdigest()[:16]
 
 
 def _plain(value: object) -> dict[str, object]:

@@ -24,7 +24,8 @@ from pipelines.connectors.store import ClusterStore, arrow_frame
 from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.import_profiles import Profile, profiles_to_publish, stored_profiles, topic_profiles
-from pipelines.jobs.importing import ImportReport, ImportTarget, import_file, load_mapping
+from pipelines.jobs.import_sending import ImportTarget
+from pipelines.jobs.importing import ImportReport, import_file, load_mapping
 from pipelines.jobs.measurements import read_readings
 from pipelines.schemas.contracts import packaged_folder
 from pipelines.schemas.decode import MessageDecoder, reader_schema
