@@ -5,9 +5,11 @@ belong here: decoding (pipelines.schemas.decode), writing (connectors.sink), top
 reader of whole record batches would stand beside KafkaSource, behind the same protocol.
 """
 
+import ctypes
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported wi
     OffsetSpec,
 )
 
-from pipelines.connectors.batching import FLUSH_BYTES, FLUSH_MESSAGES, MessageBuffer
+from pipelines.connectors.batching import FLUSH_BYTES, MessageBuffer
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.decode import MessageDecoder
 from pipelines.schemas.messages import (
@@ -42,6 +44,7 @@ from pipelines.schemas.messages import (
 Message = Any
 LARGEST_RECORD_BYTES = 8 * 1024 * 1024
 _FIRST_ASK_MESSAGES = 100
+_LARGEST_ASK_MESSAGES = 10_000  # each waits as an object of some 500 bytes until it is taken apart
 _ASK_TIMEOUT_S = 0.1
 _HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE})  # noqa: SLF001 - librdkafka's local codes are named so
 _UNREACHABLE = frozenset(
@@ -313,7 +316,20 @@ class KafkaSource:
             yield from _until_end(consumer, offsets, self.connection, reasons)
         finally:
             consumer.close()
+            _give_memory_back()
         self._require_incarnation(offsets.partition)
+
+
+def _give_memory_back() -> None:
+    """Return to the system what a closed client has freed.
+
+    Each client has threads of its own, and glibc keeps what threads free for later threads: from slice to
+    slice it would pile up (measured: 717 MiB at 1 M messages, 1009 at 4 M). Other C libraries have no such
+    call, and no such habit.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 _CONSUMER: dict[str, Any] = {
@@ -326,11 +342,11 @@ _CONSUMER: dict[str, Any] = {
     "check.crcs": True,
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 2,  # the default rests for a second whenever the queue is full
-    "fetch.message.max.bytes": 1024 * 1024,
+    "fetch.message.max.bytes": 512 * 1024,
     "fetch.max.bytes": 16 * 1024 * 1024,
     "receive.message.max.bytes": 64 * 1024 * 1024,
-    "queued.min.messages": 100_000,
-    "queued.max.messages.kbytes": 8 * 1024,  # what a slice reads beyond its end is thrown away
+    "queued.min.messages": 30_000,
+    "queued.max.messages.kbytes": 4 * 1024,  # what a slice reads beyond its end is thrown away
 }
 
 
@@ -410,6 +426,6 @@ def _append(pending: MessageBuffer, messages: list[Message]) -> None:
 
 
 def _next_ask(messages: list[Message]) -> int:
-    """Return how many messages to ask for next, so that they are about FLUSH_BYTES."""
+    """Return how many messages to ask for next: about FLUSH_BYTES, and never very many."""
     average = sum(map(len, messages)) / len(messages)
-    return max(1, min(FLUSH_MESSAGES, int(FLUSH_BYTES / max(1.0, average))))
+    return min(_LARGEST_ASK_MESSAGES, ceil(FLUSH_BYTES / max(1.0, average)))

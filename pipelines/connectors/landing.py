@@ -25,7 +25,7 @@ from pipelines.schemas.messages import DecodedBatch, OffsetRange, Partition
 from pipelines.schemas.streams import STREAMS, Stream
 from pipelines.schemas.tables import DEAD_LETTERS, ROW_IDENTITY, Table
 
-FLUSH_ROWS = 262_144
+FLUSH_ROWS = 100_000
 OTHER_CLUSTER = "other_cluster"
 # Names that no contract has: a stop record has a reason of its own.
 _REASON, _DETAIL = "_reason", "_detail"
