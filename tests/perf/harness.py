@@ -93,6 +93,7 @@ def measure(workload: str, ours: Side, references: Sequence[Side], broker: Local
     line = {"workload": workload, **sides[0], "references": sides[1:], **circumstances()}
     for reference in line["references"]:
         reference["ratio"] = round(line["records_per_s"] / reference["records_per_s"], 2)
+        reference["cpu_ratio"] = round(_cpu_s_a_record(reference) / _cpu_s_a_record(line), 2)
     return tell(line)
 
 
@@ -146,6 +147,11 @@ def _cpu_s(pid: int) -> float:
     """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_s_a_record(line: Told) -> float:
+    """Return what a busy machine changes least."""
+    return float(line["cpu_seconds"] / line["records"])
 
 
 def _side_line(side: Side, runs: Sequence[Told]) -> Told:
