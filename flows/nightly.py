@@ -93,7 +93,7 @@ def _night(
 ) -> NightReport:
     clock = DEFAULT_AS_OF if demo and as_of is None else read_clock(as_of)
     base = read_settings(source=source, max_days=max_days)
-    with telling() as tell, session(base, own_broker=demo) as settings:
+    with telling() as tell, session(base, "local" if demo else "configured") as settings:
         if demo:
             _run_as_task("publish-demo", partial(publish, settings, clock, tell))
         night = open_night(settings, cluster, clock, tell)

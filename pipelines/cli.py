@@ -96,9 +96,12 @@ def read_clock(text: str | None) -> datetime:
 
 
 @contextmanager
-def session(settings: Settings, *, own_broker: bool) -> Iterator[Settings]:
-    """Give settings with a broker behind them: the configured one, or the local one of build/."""
-    if own_broker and settings.kafka_bootstrap_servers is None:
+def session(settings: Settings, broker: Literal["configured", "local", "either"]) -> Iterator[Settings]:
+    """Give settings with a broker behind them: the configured one, or a local one under build/.
+
+    A demo takes the local one whatever is configured: its messages belong on no real broker.
+    """
+    if broker == "local" or (broker == "either" and settings.kafka_bootstrap_servers is None):
         from pipelines.demo.session import local_broker
 
         with local_broker(settings, lambda line: typer.echo(line, err=True)) as found:
@@ -125,7 +128,7 @@ def nightly(
 
     clock = DEFAULT_AS_OF if demo and as_of is None else read_clock(as_of)
     base = read_settings(source=source, max_days=max_days)
-    with telling() as tell, session(base, own_broker=demo) as settings:
+    with telling() as tell, session(base, "local" if demo else "configured") as settings:
         if demo:
             publish(settings, clock, tell)
         chosen = DEMO_CLUSTER if demo else cluster
@@ -152,7 +155,7 @@ def import_(
     from pipelines.jobs.summary import summary_lines
 
     request = onramp.ImportRequest(file, mapping, factory, cluster, ingest)
-    with telling() as tell, session(read_settings(source=source), own_broker=True) as settings:
+    with telling() as tell, session(read_settings(source=source), "either") as settings:
         report, night = onramp.import_measurements(settings, request, read_clock(None), tell)
     print_summary(report.lines())
     if night is not None:
@@ -209,7 +212,7 @@ def status(cluster: ClusterOption = None, source: SourceOption = None, as_of: As
     from pipelines.jobs.opening import open_night
 
     settings = read_settings(source=source)
-    with session(settings, own_broker=settings.broker.exists()) as found:
+    with session(settings, "either" if settings.broker.exists() else "configured") as found:
         night = open_night(found, cluster, read_clock(as_of), lambda _s, _d, _t: None)
         health = check_health(night, time.time())
     print_summary(health.lines())
@@ -292,7 +295,7 @@ def publish_only(source: SourceOption = None, as_of: AsOfOption = None) -> None:
     from pipelines.demo.session import publish
 
     clock = DEFAULT_AS_OF if as_of is None else read_clock(as_of)
-    with telling() as tell, session(read_settings(source=source), own_broker=True) as settings:
+    with telling() as tell, session(read_settings(source=source), "local") as settings:
         typer.echo(f"{publish(settings, clock, tell)} messages published")
 
 

@@ -20,6 +20,14 @@ from pipelines.schemas.contracts import packaged_folder
 from pipelines.settings import Settings
 
 DEMO_CLUSTER = "changwon-demo"
+# The local broker listens on the loopback without passwords, whatever is configured for another.
+_OPEN = {
+    "kafka_security_protocol": "PLAINTEXT",
+    "kafka_sasl_mechanism": None,
+    "kafka_sasl_username": None,
+    "kafka_sasl_password": None,
+    "kafka_ssl_ca": None,
+}
 Progress = Callable[[str, int, int], None]
 
 
@@ -40,7 +48,7 @@ def local_broker(settings: Settings, say: Callable[[str], None]) -> Iterator[Set
         yield settings.model_copy(update={"source": "archive"})
         return
     try:
-        yield settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
+        yield settings.model_copy(update={**_OPEN, "kafka_bootstrap_servers": broker.bootstrap_servers})
     finally:
         broker.stop()
 
