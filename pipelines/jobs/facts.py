@@ -103,7 +103,7 @@ def _derive_table(night: Night, profiles: Profiles, table: Table, report: FactsR
         computed,
         pairs,
         causes=touched.causes,
-        consumed={} if touched.left_for_later else consumed,
+        consumed=consumed if touched.progress is None else touched.progress.positions(),
         known_at=night.nominal,
     )
     report.rows += replaced.rows

@@ -3,7 +3,7 @@
 Belongs here: what new rows, new profiles and the calendar touch. Does not belong here: computing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,12 +12,15 @@ import polars as pl
 from pipelines.connectors.store import OpenTable
 from pipelines.domain.meters import misfit_meters
 from pipelines.domain.zones import local_days
+from pipelines.jobs.bounding import Progress, progress_to, stored_progress
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, unnested, zones_of
 from pipelines.jobs.restating import PROVISIONAL, FactoryDay
 from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE
 
 RawSnapshots = dict[str, OpenTable]
+Since = Mapping[str, int | None]
+"""Raw table -> the version of it that is accounted for; null: none."""
 SOURCES: dict[str, tuple[str, ...]] = {
     FACTS_ENERGY.name: ("energy",),
     FACTS_MACHINE.name: ("states", "counts"),
@@ -50,6 +53,7 @@ class Touched:
         causes: why each may change, should it be final: late_data or profile_change.
         spans: expected days by factory.
         left_for_later: how many days were left out, newest, because of the bound on days.
+        progress: how far the night comes, if days are left out; else null.
         without_profile: factories that send but have no profile.
         strangers: meters and machines that sent something new and are in no profile, or have a unit that
             doesn't fit it, as factory/id.
@@ -58,6 +62,7 @@ class Touched:
     causes: Mapping[FactoryDay, str]
     spans: dict[str, Span]
     left_for_later: int
+    progress: Progress | None
     without_profile: list[str]
     strangers: list[str]
 
@@ -66,44 +71,69 @@ def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSna
     """Return the factory-days whose facts may differ from what is stored.
 
     They are the days that new rows reach, the days of new profiles, the days that are not final yet, and the
-    expected days without a row; oldest first, bounded by the night's max_days.
+    expected days without a row; oldest first, bounded by the night's max_days. What a bounded night has
+    computed already, and nothing has touched since, is left out.
     """
-    news = {s: _news(facts, raw[s], _OWNERS[s]) for s in SOURCES[facts.table.name]}
+    consumed: Since = {t.table.name: facts.position(t.table.name) for t in raw.values()}
+    news = {s: _news(consumed, raw[s], _OWNERS[s]) for s in SOURCES[facts.table.name]}
     stored = facts.scan().select("factory", "day", "status").unique().collect()
-    spans = _spans(night, profiles, stored, news, _long_waiting(facts, raw, profiles, stored))
-    causes: dict[FactoryDay, str] = dict.fromkeys(
-        _profile_days(facts, raw["profile"], profiles, spans), "profile_change"
-    )
-    for stream, rows in news.items():
-        causes |= dict.fromkeys(_reached(night, stream, rows, raw[stream], spans), "late_data")
+    waiting = _long_waiting(SOURCES[facts.table.name], consumed, raw, profiles, stored)
+    spans = _spans(night, profiles, stored, news, waiting)
+    causes = _causes(night, profiles, raw, spans, consumed, news)
     not_final = stored.filter(pl.col("status") == PROVISIONAL).select("factory", "day")
     have = set(stored.select("factory", "day").iter_rows())
     missing = {(f, d) for f, span in spans.items() for d in span.days()} - have
-    for place in {*not_final.iter_rows(), *missing}:
+    still_open: set[FactoryDay] = {*not_final.iter_rows(), *missing}
+    bounded = stored_progress(facts, raw)
+    if bounded is not None:
+        since = {s: _news(bounded.versions, raw[s], _OWNERS[s]) for s in news}
+        causes = {p: c for p, c in causes.items() if p[1] > bounded.through}
+        causes |= _causes(night, profiles, raw, spans, bounded.versions, since)
+        if bounded.nominal_s == int(night.nominal.timestamp()):
+            still_open = {p for p in still_open if p[1] > bounded.through}
+    for place in still_open:
         causes.setdefault(place, "late_data")
     with_profile = set(profiles.factories)
     wanted = {
         p: c for p, c in causes.items() if p[0] in spans and spans[p[0]].covers(p[1]) and p[0] in with_profile
     }
     days = sorted({day for _, day in wanted})
-    taken = set(days[: night.max_days])
+    taken, left = set(days[: night.max_days]), days[night.max_days :]
     return Touched(
         {place: cause for place, cause in wanted.items() if place[1] in taken},
         spans,
-        len(days) - len(taken),
+        len(left),
+        progress_to(left[0] - timedelta(days=1), raw, night.nominal) if left else None,
         sorted(set(spans) - with_profile),
         sorted(
             {
                 *(place for stream, rows in news.items() for place in _strangers(profiles, stream, rows)),
-                *_misfits(night, profiles, facts, raw),
+                *_misfits(night, profiles, consumed, raw),
             }
         ),
     )
 
 
-def _news(facts: OpenTable, raw: OpenTable, owner: str) -> pl.DataFrame:
-    """Return factory, owner, day, first_at, last_at of the rows that the facts have not consumed."""
-    actions = raw.changes_since(facts.position(raw.table.name))
+def _causes(
+    night: Night,
+    profiles: Profiles,
+    raw: RawSnapshots,
+    spans: Mapping[str, Span],
+    since: Since,
+    news: Mapping[str, pl.DataFrame],
+) -> dict[FactoryDay, str]:
+    """Return the factory-days that new profiles and rows reach, with the cause."""
+    causes: dict[FactoryDay, str] = dict.fromkeys(
+        _profile_days(since, raw["profile"], profiles, spans), "profile_change"
+    )
+    for stream, rows in news.items():
+        causes |= dict.fromkeys(_reached(night, stream, rows, raw[stream], spans), "late_data")
+    return causes
+
+
+def _news(since: Since, raw: OpenTable, owner: str) -> pl.DataFrame:
+    """Return factory, owner, day, first_at, last_at of the rows that came after a version."""
+    actions = raw.changes_since(since[raw.table.name])
     keys = ["factory", owner, "day"]
     bounds = [pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")]
     if actions is None:
@@ -131,31 +161,31 @@ def _strangers(profiles: Profiles, stream: str, rows: pl.DataFrame) -> Iterator[
     return (f"{factory}/{name}" for factory, name in unknown.select("factory", owner).unique().iter_rows())
 
 
-def _misfits(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Iterator[str]:
+def _misfits(night: Night, profiles: Profiles, since: Since, raw: RawSnapshots) -> Iterator[str]:
     """Give factory/meter of new readings whose unit doesn't fit the carrier that the profile gives them."""
     if "energy" not in raw:
         return iter(())
-    added = _added_files(facts, raw["energy"]) or []
+    added = _added_files(since, raw["energy"]) or []
     sent = raw["energy"].read_files(added, ["factory", "meter", "kind", "unit"]).unique()
     misfit = misfit_meters(sent, unnested(profiles.rows, "meters"), night.unit_multipliers)
     return (f"{factory}/{meter} (unit)" for factory, meter in misfit.select("factory", "meter").iter_rows())
 
 
-def _added_files(facts: OpenTable, raw: OpenTable) -> list[str] | None:
-    """Return the files of a raw table that the facts have not consumed; null: the log no longer says."""
-    actions = raw.changes_since(facts.position(raw.table.name))
+def _added_files(since: Since, raw: OpenTable) -> list[str] | None:
+    """Return the files that a raw table got after a version; null: the log no longer says."""
+    actions = raw.changes_since(since[raw.table.name])
     return None if actions is None else [a["path"] for a in actions if a["kind"] == "add"]
 
 
 def _long_waiting(
-    facts: OpenTable, raw: RawSnapshots, profiles: Profiles, stored: pl.DataFrame
+    streams: Sequence[str], since: Since, raw: RawSnapshots, profiles: Profiles, stored: pl.DataFrame
 ) -> pl.DataFrame:
     """Return factory, day of rows that came before their factory's first profile, once that has come."""
-    new = _new_profiles(facts, raw["profile"], profiles)["factory"]
+    new = _new_profiles(since, raw["profile"], profiles)["factory"]
     waiting = sorted(set(new) - set(stored["factory"]))
     parts = [stored.select("factory", "day").clear()]
     if waiting:
-        for stream in SOURCES[facts.table.name]:
+        for stream in streams:
             rows = raw[stream].scan().filter(pl.col("factory").is_in(waiting))
             parts.append(rows.select("factory", "day").unique().collect())
     return pl.concat(parts).unique()
@@ -188,9 +218,9 @@ def _spans(
     return spans
 
 
-def _new_profiles(facts: OpenTable, raw: OpenTable, profiles: Profiles) -> pl.DataFrame:
-    """Return the profiles that have been sent since the facts were computed."""
-    added = _added_files(facts, raw)
+def _new_profiles(since: Since, raw: OpenTable, profiles: Profiles) -> pl.DataFrame:
+    """Return the profiles that have been sent after a version."""
+    added = _added_files(since, raw)
     if added is None:
         return profiles.rows
     if not added:
@@ -200,10 +230,10 @@ def _new_profiles(facts: OpenTable, raw: OpenTable, profiles: Profiles) -> pl.Da
 
 
 def _profile_days(
-    facts: OpenTable, raw: OpenTable, profiles: Profiles, spans: Mapping[str, Span]
+    since: Since, raw: OpenTable, profiles: Profiles, spans: Mapping[str, Span]
 ) -> Iterator[FactoryDay]:
-    """Give the expected days of which a profile has been sent since the facts were computed."""
-    rows = _new_profiles(facts, raw, profiles)
+    """Give the expected days of which a profile has been sent after a version."""
+    rows = _new_profiles(since, raw, profiles)
     for factory, begin, end in rows.select("factory", "valid_from", "valid_to").iter_rows():
         for day in spans[factory].days() if factory in spans else ():
             if day >= begin.date() - timedelta(days=1) and (
