@@ -52,6 +52,7 @@ faults: setup-test
 docs: setup
 	$(BIN)/python -m docs.reference_pages docs
 	$(BIN)/python -m pipelines.publish.methodology docs/methodology
+	$(BIN)/digital-cluster templates page > docs/templates.md
 
 wheel: setup
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
