@@ -19,6 +19,7 @@ from pipelines.connectors.objects import put_json
 from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.outcomes import ExitCode
 from pipelines.jobs.benchmarks import ReleaseReport, derive_kpis, release
+from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
@@ -42,6 +43,7 @@ class NightReport:
         commits: table commits that this night made.
         seconds: by step.
         silent: factories without a measured reading on the last closed day.
+        anew: what was computed anew from all of a source, because the source's log no longer reaches back.
     """
 
     cluster: str
@@ -55,6 +57,7 @@ class NightReport:
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
     silent: list[str] = field(default_factory=list)
+    anew: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -139,6 +142,7 @@ def night_under_lease(night: Night, lease_s: float) -> Iterator[NightReport]:
         report = NightReport(
             night.cluster.cluster, night.nominal.isoformat(), night.last_closed_day(night.cluster.zone)
         )
+        report.anew = computed_anew(night.store)
         yield report
         after = night.store.table_versions()
         report.commits = sum(version - before.get(name, -1) for name, version in after.items())

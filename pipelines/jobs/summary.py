@@ -41,6 +41,9 @@ def _alarms(report: NightReport) -> list[Line]:
         alarms.append(
             ("PARTIAL / 일부", f"{report.facts.left_for_later} days left for the next run (--max-days)")
         )
+    if report.anew:
+        text = f"{', '.join(report.anew)}: the log no longer reaches back / 변경 기록이 남아 있지 않음"
+        alarms.append(("COMPUTED ANEW / 전체 재계산", text))
     if report.facts.without_profile:
         alarms.append(("NO PROFILE / 프로필 없음", ", ".join(report.facts.without_profile)))
     if report.facts.strangers:

@@ -1,0 +1,46 @@
+"""Whether derived tables can go on from where they stand: their sources' logs must still say what changed.
+
+Belongs here: naming what must be computed anew because a log was cleaned up. Does not belong here: computing
+it; every job does so by itself when it finds no log.
+"""
+
+from pipelines.connectors.store import ClusterStore
+from pipelines.schemas.streams import STREAMS
+from pipelines.schemas.tables import (
+    EMISSIONS,
+    FACTS_ENERGY,
+    FACTS_MACHINE,
+    KPIS,
+    RAW,
+    RELEASES,
+    Table,
+)
+
+_PROFILE = RAW[STREAMS["profile"].name]
+SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
+    (FACTS_ENERGY, (RAW["energy"], _PROFILE)),
+    (FACTS_MACHINE, (RAW["states"], RAW["counts"], _PROFILE)),
+    (EMISSIONS, (FACTS_ENERGY,)),
+    (KPIS, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
+    (RELEASES, (KPIS,)),
+)
+
+
+def computed_anew(store: ClusterStore) -> list[str]:
+    """Return, as `table from source`, what can't be continued because a source's log is no longer whole.
+
+    Raises:
+        OperatorError: STORE.
+    """
+    return [
+        f"{table.name} from {source.name}"
+        for table, sources in SOURCES
+        if store.exists(table)
+        for source in sources
+        if store.exists(source) and _is_forgotten(store, table, source)
+    ]
+
+
+def _is_forgotten(store: ClusterStore, table: Table, source: Table) -> bool:
+    position, newest = store.open(table).position(source.name), store.open(source).version
+    return position is not None and position < newest and store.read_commit(source.name, position + 1) is None
