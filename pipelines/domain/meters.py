@@ -38,7 +38,7 @@ from pipelines.domain.units import CANONICAL_UNITS
 QUALITIES = ("measured", "interpolated", "estimated", "suspect")
 MEASURED, INTERPOLATED, ESTIMATED, SUSPECT = range(4)
 KINDS = ("register", "interval", "mean_power", "power")
-ENERGY_KEY = ("factory", "meter", "carrier", "allocation", "start")
+ENERGY_KEY = ("factory", "meter", "carrier", "allocation", "start", "end")
 ENERGY_SCHEMA = pl.Schema({
     "factory": pl.String(), "meter": pl.String(), "carrier": pl.String(), "allocation": pl.String(),
     "start": INSTANT, "end": INSTANT, "quantity": pl.Float64(), "unit": pl.String(),
@@ -580,7 +580,7 @@ def _unallocated(
         .join(bounds, on="factory")
         .filter(pl.col("opens") <= pl.col("owned_at"), pl.col("owned_at") < pl.col("closes"))
         .sort("generation", "start", "rank", "sequence", "end", descending=[False, False, False, True, True])
-        .unique(["factory", "meter", "carrier", "start"], keep="first", maintain_order=True)
+        .unique(["factory", "meter", "carrier", "start", "end"], keep="first", maintain_order=True)
     )
     return (
         _beside_others(owned, placed, max_gap_us)

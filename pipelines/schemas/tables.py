@@ -98,7 +98,7 @@ FACTS_ENERGY = Table(
         column("unit", pa.string(), "Unit of quantity: the carrier's canonical unit (electricity: kWh)."),
         _COVERAGE, _QUALITY, *_FACT_STATE,
     ]),
-    ("factory", "meter", "carrier", "allocation", "start"),
+    ("factory", "meter", "carrier", "allocation", "start", "end"),
     ("day", "bucket"),
 )  # fmt: skip
 

@@ -538,6 +538,21 @@ def test_days_computed_alone_from_their_neighbourhood_equal_days_computed_togeth
     assert_frame_equal(alone.sort(ENERGY_KEY), together, check_exact=True)
 
 
+def test_two_gaps_that_begin_together_are_two_rows_whichever_days_are_computed() -> None:
+    rows = readings(
+        reading(0, 0.0, "register"),
+        reading(87_000 / 3600, 0.0, "register"),
+        reading(0, 10.3, "interval") | {"stamp": "start", "length_s": 14_400},
+    )
+    days = [DAY, DAY + timedelta(days=1)]
+    together = hourly(rows, on=windows(*days))
+    alone = pl.concat([hourly(neighbourhood(rows, day), on=windows(day)) for day in days])
+    gaps = together.filter(allocation="unallocated")
+    assert gaps["quantity"].to_list() == [10.3, 0.0]
+    assert gaps["quality"].to_list() == ["suspect", "measured"]
+    assert_frame_equal(alone.sort(ENERGY_KEY), together, check_exact=True)
+
+
 def neighbourhood(rows: pl.DataFrame, day: date) -> pl.DataFrame:
     start, end = day_window(day, SEOUL)
     gap = timedelta(seconds=GAP_S)
