@@ -15,7 +15,7 @@ from pipelines.connectors.registry import LocalRegistry
 from tests.jobs.conftest import SEOUL, Hub, Park, ParkOf, instant
 
 TUESDAY, WEDNESDAY = date(2025, 11, 4), date(2025, 11, 5)
-WIDER_ID = 14
+WIDER_ID = 9001  # beyond every id of the history
 
 
 def three(day: date) -> datetime:
