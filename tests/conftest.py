@@ -25,6 +25,8 @@ class SecondsByGroup:
         self._tests[group] += report.when == "call"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._seconds:
+            return
         terminalreporter.section("time by group")
         for group, seconds in sorted(self._seconds.items(), key=lambda pair: -pair[1]):
             terminalreporter.write_line(f"{seconds:7.1f} s  {group} ({self._tests[group]} tests)")
