@@ -8,6 +8,7 @@ of its own, forked after the libraries are imported and before anything of ours 
 would otherwise spend most of its time on imports.
 """
 
+import faulthandler
 import json
 import os
 import resource
@@ -19,18 +20,26 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam.runners.portability.fn_api_runner.fn_runner  # noqa: F401 - imported for the processes to come
-import confluent_kafka.admin  # noqa: F401 - as above
+import confluent_kafka.admin
+import confluent_kafka.schema_registry  # noqa: F401 - as above
 import deltalake  # noqa: F401 - as above
 import fastavro  # noqa: F401 - as above
 import jinja2  # noqa: F401 - as above
+import matplotlib.backends.backend_svg
+import matplotlib.figure  # noqa: F401 - as above
+import numpy.random  # noqa: F401 - as above
 import obstore  # noqa: F401 - as above
 import polars as pl  # noqa: F401 - as above
+import pyarrow.compute
 import pyarrow.parquet  # noqa: F401 - as above
 import pydantic_settings  # noqa: F401 - as above
 import pyruhvro  # noqa: F401 - as above
 import rich.progress  # noqa: F401 - as above
 import structlog  # noqa: F401 - as above
 import typer  # noqa: F401 - as above
+
+STUCK_S = 240.0
+"""A command that takes longer says where it stands, and ends."""
 
 
 class Fault:
@@ -101,6 +110,7 @@ def run(request: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    faulthandler.dump_traceback_later(STUCK_S, exit=True)
     os.environ.update(request["environment"])
     limit, cat = request.get("largest_file_bytes"), None
     if limit:  # for files, not for what is said
