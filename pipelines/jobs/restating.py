@@ -245,15 +245,15 @@ def _json(row: Mapping[str, object]) -> str:
 
 
 def row_of_json(text: str, table: Table) -> pl.DataFrame:
-    """Return a history row's JSON as a frame with the table's columns."""
+    """Return a history row's JSON as a frame with the table's columns; one that came later is null."""
     row = json.loads(text)
     empty = arrow_frame(table.schema.empty_table())
     parsed = {
         name: date.fromisoformat(row[name])
-        if kind == pl.Date and row[name] is not None
+        if kind == pl.Date and row.get(name) is not None
         else datetime.fromisoformat(row[name])
-        if isinstance(kind, pl.Datetime) and row[name] is not None
-        else row[name]
+        if isinstance(kind, pl.Datetime) and row.get(name) is not None
+        else row.get(name)
         for name, kind in empty.schema.items()
     }
     return pl.DataFrame([parsed], schema=empty.schema)
@@ -264,7 +264,8 @@ def _rolled_forward(table: OpenTable, history: OpenTable, pairs: set[DayBucket])
 
     A run that died between the history's commit and the table's left versions there that the table lacks.
     """
-    stored = table.read_days(sorted(pairs))
+    # A column that the table gained later stands last in the store, not where it is declared.
+    stored = table.read_days(sorted(pairs)).select(table.table.schema.names)
     past = history.read_days(sorted(pairs)).filter(pl.col("table") == table.table.name)
     versions = stored.group_by("factory", "day").agg(have=pl.col("version").max())
     unseen = past.join(versions, on=["factory", "day"]).filter(pl.col("version") > pl.col("have"))
