@@ -15,6 +15,7 @@ from datetime import date, datetime
 import polars as pl
 
 from pipelines.connectors.store import ClusterStore, DayBucket, OpenTable, arrow_frame, day_bucket_predicate
+from pipelines.domain.causes import METHOD_CHANGE
 from pipelines.schemas.tables import FACTS_HISTORY, Table
 
 FINAL, PROVISIONAL = "final", "provisional"
@@ -56,14 +57,14 @@ def replace_facts(
             is stored: a factory-day without a changed value keeps both.
         pairs: what was computed.
         causes: of a restatement, for factory-days that were already final; others: method_change.
-        consumed: source table -> version that is now accounted for.
+        consumed: source -> version that is now accounted for: tables, and the method.
         known_at: nominal time of the night.
     """
     history = store.open(FACTS_HISTORY)
     stored = _rolled_forward(table, history, pairs)
     merged, restated = _versioned(table.table, stored, computed, known_at)
     # Nothing touched it, and yet it changed: the rule that computes it did.
-    with_causes = {key: causes.get(key, "method_change") for key in restated}
+    with_causes = {key: causes.get(key, METHOD_CHANGE) for key in restated}
     _write_history(history, table.table, stored, merged, with_causes, known_at)
     changed = _changed_pairs(table.table, table.read_days(sorted(pairs)), merged)
     if changed:
