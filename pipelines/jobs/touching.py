@@ -313,8 +313,12 @@ def _misfits(night: Night, profiles: Profiles, since: Since, raw: RawSnapshots) 
     """Give factory/meter of new readings whose unit doesn't fit the carrier that the profile gives them."""
     if "energy" not in raw:
         return iter(())
-    added = _added_files(since, raw["energy"]) or []
-    sent = raw["energy"].read_files(added, ["factory", "meter", "kind", "unit"]).unique()
+    columns = ["factory", "meter", "kind", "unit"]
+    # File by file: of a night's readings a few rows are left each time.
+    added = [
+        raw["energy"].read_files([f], columns).unique() for f in _added_files(since, raw["energy"]) or []
+    ]
+    sent = pl.concat([raw["energy"].empty().select(columns), *added]).unique()
     misfit = misfit_meters(sent, unnested(profiles.rows, "meters"), night.unit_multipliers)
     return (f"{factory}/{meter} (unit)" for factory, meter in misfit.select("factory", "meter").iter_rows())
 
