@@ -25,6 +25,7 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "facts_energy": "Hourly amounts of every meter: each hour of each day, and gaps too long to spread.",
     "facts_machine": "Machine time per hour, and production per hour and product.",
     "facts_history": "What changed on days that were final already: old row, new row, cause. Append-only.",
+    "accepted_suspects": "Decisions on suspect values: who accepted what, when, why. Append-only.",
     "dead_letters": "Messages, or rows of messages, that could not be used, with their original bytes.",
     "gaps": "Offsets that were gone before they could be read.",
     "emissions": "Emissions of the hourly energy, with the factor that was used.",

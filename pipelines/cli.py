@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 import typer
 
+from pipelines.cli_suspects import suspects_app
 from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
@@ -38,6 +39,7 @@ kpis_app = typer.Typer(no_args_is_help=True, help="KPIs from files, and the cata
 app.add_typer(demo_app, name="demo")
 app.add_typer(kpis_app, name="kpis")
 app.add_typer(templates_app, name="templates")
+app.add_typer(suspects_app, name="suspects")
 
 
 def main() -> None:
@@ -223,12 +225,13 @@ def status(cluster: ClusterOption = None, source: SourceOption = None, as_of: As
 def history(
     factory: Annotated[str, typer.Option(help="Id of the factory.")],
     day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Local date.")],
+    table: Annotated[str | None, typer.Option(help="Only this fact table, such as facts_energy.")] = None,
     cluster: ClusterOption = None,
 ) -> None:
     """Show the versions of a factory's day: what changed, when it became known, and why."""
     from pipelines.jobs.history import history_of_day
 
-    typer.echo(history_of_day(open_reader(cluster), factory, day.date()).write_csv(), nl=False)
+    typer.echo(history_of_day(open_reader(cluster), factory, day.date(), table).write_csv(), nl=False)
 
 
 @app.command()

@@ -55,6 +55,7 @@ class FactDerivation:
         versions: raw table -> the version to read.
         unit_multipliers: carrier, kind, unit, multiplier.
         max_gap_s: longest gap that is bridged [s].
+        accepted: factory, meter, start, end: disjoint spans in which suspect values are accepted.
     """
 
     store: ClusterStore
@@ -63,6 +64,7 @@ class FactDerivation:
     versions: dict[str, int]
     unit_multipliers: pl.DataFrame
     max_gap_s: int
+    accepted: pl.DataFrame
 
     def derive(self, stretch: Stretch) -> int:
         """Derive the facts of a stretch and leave them, as Parquet, in the staging folder."""
@@ -84,6 +86,7 @@ class FactDerivation:
             stretch.windows.select("factory", "start", "end"),
             max_gap_s=self.max_gap_s,
             unit_multipliers=self.unit_multipliers,
+            accepted=self.accepted,
         )
 
     def _machine(self, stretch: Stretch) -> pl.DataFrame:

@@ -22,6 +22,12 @@ How the rules are read here, where they leave room:
   intervals, then mean power, then power. An amount that could not be allocated, while the meter sent
   readings of another kind (or shorter ones) right beside its closing reading, may have been counted in the
   hours already: it is `suspect`.
+- **Export.** A bidirectional meter's quantity is what came in less what went out, and may be negative; what
+  went out is also kept apart in `exported` (positive), summed over the finest spans that the meter sent.
+  Import is quantity + exported. A span that was read as one number is one direction: its net is all that is
+  known. Power that changes its sign between two samples does so where the line between them crosses zero.
+- **Suspect** is a mark beside the quality, so that who accepts it gets back what the quality is without it. A
+  row is accepted if it lies wholly within accepted time of its meter.
 - **Meter change.** Opening and closing values of the master data are readings at `valid_from` and `valid_to`
   and beat a reading of the same instant. Nothing is counted outside a meter's validity; of two rows of one
   meter the later begins where the earlier ends.
@@ -35,17 +41,19 @@ from pipelines.domain.calendar import INSTANT, hours_of
 from pipelines.domain.spans import Codes, Floats, Ints, Overlaps, Timeline, counted, overlaps, summed, worst
 from pipelines.domain.units import CANONICAL_UNITS
 
-QUALITIES = ("measured", "interpolated", "estimated", "suspect")
-MEASURED, INTERPOLATED, ESTIMATED, SUSPECT = range(4)
+QUALITIES = ("measured", "interpolated", "estimated")
+MEASURED, INTERPOLATED, ESTIMATED = range(3)
+SUSPECT = "suspect"
 KINDS = ("register", "interval", "mean_power", "power")
 ENERGY_KEY = ("factory", "meter", "carrier", "allocation", "start", "end")
 ENERGY_SCHEMA = pl.Schema({
     "factory": pl.String(), "meter": pl.String(), "carrier": pl.String(), "allocation": pl.String(),
-    "start": INSTANT, "end": INSTANT, "quantity": pl.Float64(), "unit": pl.String(),
+    "start": INSTANT, "end": INSTANT, "quantity": pl.Float64(), "exported": pl.Float64(), "unit": pl.String(),
     "coverage": pl.Float64(), "quality": pl.String(),
 })  # fmt: skip
 
 HOURLY_SCHEMA = pl.Schema({**ENERGY_SCHEMA, "window_start": INSTANT})
+_JUDGED = (*HOURLY_SCHEMA.names(), "suspect")
 
 _REGISTER, _INTERVAL, _MEAN_POWER, _POWER = range(4)
 _HOUR_US = 3_600_000_000
@@ -53,7 +61,9 @@ _EVER_US = 2**62
 _BY_MASTER = 2**63 - 1
 _HEADER = ("factory", "meter", "carrier", "kind", "unit", "stamp", "length_s")
 _ROUNDING = 1 + 1e-9
-_SPAN_COLUMNS = ("generation", "start", "end", "amount", "rate", "skew", "quality", "covered", "moved")
+_SPAN_COLUMNS = (
+    "generation", "start", "end", "amount", "rate", "skew", "quality", "suspect", "covered", "moved",
+)  # fmt: skip
 
 
 def hourly_energy(
@@ -64,6 +74,7 @@ def hourly_energy(
     max_gap_s: int,
     unit_multipliers: pl.DataFrame,
     running: pl.DataFrame | None = None,
+    accepted: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Turn readings into hourly amounts per meter; the rules stand at the head of this module.
 
@@ -80,12 +91,15 @@ def hourly_energy(
         unit_multipliers: ``carrier, kind, unit, multiplier`` of pipelines.domain.units.unit_multipliers.
         running: ``factory, meter, start, end``: when what the meter feeds was certainly running. An hour
             within such a span whose readings never moved is `suspect`. Null: flat lines are not judged.
+        accepted: ``factory, meter, start, end``: disjoint spans in which somebody accepted what is suspect.
+            Null: none.
 
     Returns:
         HOURLY_SCHEMA (ENERGY_SCHEMA and ``window_start`` of the window that owns the row), sorted by
         ENERGY_KEY: one `hour` row for every hour of a window in which the meter is
         valid, with quantity in the carrier's canonical unit (null, coverage 0, quality null where nothing is
-        known; the sum of what is known where coverage is less than 1), and the `unallocated` rows.
+        known; the sum of what is known where coverage is less than 1), and the `unallocated` rows. `exported`
+        is what of it flowed back; null where the quantity is, and of a meter that is not bidirectional.
 
     Raises:
         ValueError: what ingest refuses: a carrier, kind or unit that the multipliers do not know, an interval
@@ -107,7 +121,8 @@ def hourly_energy(
     long = _unallocated(
         [kind.filter(~short) for kind in spans[:_POWER]], placed, windows, generations, max_gap_us
     )
-    return pl.concat([_per_meter(hourly), long]).select(HOURLY_SCHEMA.names()).sort(ENERGY_KEY)
+    rows = _judged(pl.concat([_per_meter(hourly), long]), accepted)
+    return rows.select(HOURLY_SCHEMA.names()).sort(ENERGY_KEY)
 
 
 def misfit_meters(
@@ -133,34 +148,6 @@ def misfit_meters(
         .group_by("factory", "meter")
         .agg(readings=pl.len().cast(pl.Int64))
         .sort("factory", "meter")
-    )
-
-
-def _rolled_up(rows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
-    main = meters.filter(pl.col("parent").is_null()).select(
-        "factory",
-        "meter",
-        "carrier",
-        begin=_us("valid_from").fill_null(-_EVER_US),
-        stop=_us("valid_to").fill_null(_EVER_US),
-    )
-    ranks = {name: rank for rank, name in enumerate(QUALITIES)}
-    known = pl.col("quantity").is_not_null().all()
-    return (
-        rows.select(ENERGY_SCHEMA.names())
-        .join(main, on=["factory", "meter", "carrier"])
-        .filter(pl.col("begin") < _us("end"), pl.col("stop") > _us("start"))
-        .unique(["factory", "meter", "carrier", "start", "end"])
-        .with_columns(pl.col("quality").replace_strict(ranks, default=None, return_dtype=pl.Int8))
-        .sort("factory", "carrier", "start", "end", "meter")
-        .group_by("factory", "carrier", "start", "end", maintain_order=True)
-        .agg(
-            quantity=pl.when(known).then(pl.col("quantity").sum()),
-            unit=pl.col("unit").first(),
-            coverage=pl.col("coverage").min(),
-            quality=pl.when(known).then(pl.col("quality").max()),
-        )
-        .with_columns(quality=_quality_name())
     )
 
 
@@ -326,7 +313,7 @@ def _register_spans(registers: pl.DataFrame, generations: pl.DataFrame) -> pl.Da
     # Without a maximum, a value not far below the one before is rather a faulty reading than a new start.
     implausible = (amount.abs() > ceiling).fill_null(reset & (pl.col("value") > pl.col("before") / 2))
     negative = ~pl.col("bidirectional") & (pl.min_horizontal("value", "before") < 0)
-    quality = pl.when(implausible | negative).then(SUSPECT).when(reset).then(ESTIMATED).otherwise(MEASURED)
+    quality = pl.when(reset).then(ESTIMATED).otherwise(MEASURED)
     spans = pairs.select(
         "generation",
         "sequence",
@@ -334,6 +321,7 @@ def _register_spans(registers: pl.DataFrame, generations: pl.DataFrame) -> pl.Da
         end="at",
         amount=amount,
         quality=quality.cast(pl.Int8),
+        suspect=implausible | negative,
         covered=~reset,
         # A closing value of the master data belongs to the last day of the meter's life.
         owned_at=pl.col("at") - (pl.col("sequence") == _BY_MASTER).cast(pl.Int64),
@@ -367,7 +355,8 @@ def _interval_spans(placed: pl.DataFrame, generations: pl.DataFrame, rank: int) 
         .select(
             "generation", "sequence", "sent", "start", "end",
             amount=amount,
-            quality=pl.when(suspect).then(SUSPECT).otherwise(MEASURED).cast(pl.Int8),
+            quality=pl.lit(MEASURED, pl.Int8),
+            suspect=suspect,
             covered=pl.lit(value=True),
             owned_at=pl.when("ends").then(pl.col("end") - 1).otherwise("start"),
         )
@@ -397,7 +386,8 @@ def _power_spans(placed: pl.DataFrame, generations: pl.DataFrame) -> pl.DataFram
         end="at",
         amount=(pl.col("before") + pl.col("value")) / 2 * hours,
         skew=(pl.col("value") - pl.col("before")) / 2 * hours,
-        quality=pl.when(suspect).then(SUSPECT).otherwise(MEASURED).cast(pl.Int8),
+        quality=pl.lit(MEASURED, pl.Int8),
+        suspect=suspect,
         covered=pl.lit(value=True),
     )  # fmt: skip
     rate = pl.col("amount") / (pl.col("end") - pl.col("start"))
@@ -462,22 +452,33 @@ def _valid_hours(generations: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFra
 
 
 def _distributed(spans: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFrame:
-    """Share spans out to hours, in the order of `hours`: quantity, quality (-1: none), covered_us, moved."""
+    """Share spans out to hours, in the order of `hours`.
+
+    Returns:
+        quantity and exported (as if every meter were bidirectional), quality (-1: none), suspect and moved
+        (how many of the hour's spans are), covered_us.
+    """
     timeline = Timeline(_ints(spans, "generation"), _ints(spans, "start"), _ints(spans, "end"))
     found = overlaps(
         timeline, Timeline(*(_ints(hours, name) for name in ("generation", "start_us", "end_us")))
     )
     quality = spans["quality"].to_numpy()
-    moved = _ints(spans, "moved")
-    total_moved = counted(moved, found)
-    np.add.at(total_moved, found.part_hour, moved[found.part_span])
     part_quality: Codes = np.maximum(quality[found.part_span], np.int8(INTERPOLATED))
     return pl.DataFrame({
         "quantity": summed(spans["amount"].to_numpy(), found, _part_amounts(spans, timeline, found)),
+        "exported": _exported(spans, timeline, found),
         "quality": worst(quality, found, part_quality),
+        "suspect": _with_parts(_ints(spans, "suspect"), found),
         "covered_us": counted((timeline.end - timeline.start) * _ints(spans, "covered"), found),
-        "moved": total_moved,
+        "moved": _with_parts(_ints(spans, "moved"), found),
     })  # fmt: skip
+
+
+def _with_parts(flags: Ints, found: Overlaps) -> Ints:
+    """Count the flagged spans of each hour, those that cross its bounds too."""
+    total = counted(flags, found)
+    np.add.at(total, found.part_hour, flags[found.part_span])
+    return total
 
 
 def _ints(frame: pl.DataFrame, column: str) -> Ints:
@@ -498,12 +499,33 @@ def _part_amounts(spans: pl.DataFrame, timeline: Timeline, found: Overlaps) -> F
     return amounts
 
 
+def _exported(spans: pl.DataFrame, timeline: Timeline, found: Overlaps) -> Floats:
+    """Sum per hour what flowed back: the area below zero of each span's rate, which is linear in time."""
+    amount, skew = spans["amount"].to_numpy(), spans["skew"].to_numpy()
+    whole = _below_zero(amount - skew, amount + skew)
+    if not whole.any():
+        return np.zeros(found.first.size)
+    span = found.part_span
+    length = timeline.end[span] - timeline.start[span]
+    begin, end = ((bound - timeline.start[span]) / length for bound in (found.part_start, found.part_end))
+    flow = [amount[span] + skew[span] * (2 * share - 1) for share in (begin, end)]
+    return summed(whole, found, _below_zero(*flow) * (end - begin))
+
+
+def _below_zero(before: Floats, after: Floats) -> Floats:
+    """Return the mean of what a line from `before` to `after` has below zero, as a positive number."""
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    crossing = np.where((low < 0) & (high > 0), high - low, 1.0)
+    area: Floats = np.where(high <= 0, -(low + high) / 2, low * low / (2 * crossing))
+    return np.where(low < 0, area, 0.0)
+
+
 def _strongest(hours: pl.DataFrame, by_kind: list[pl.DataFrame]) -> pl.DataFrame:
     """Take each hour from the strongest kind that knows anything of it; null where none does."""
     known = [kind["quality"] >= 0 for kind in by_kind]
     picked = {
         name: pl.coalesce(pl.when(knows).then(kind[name]) for kind, knows in zip(by_kind, known, strict=True))
-        for name in ("quantity", "quality", "covered_us", "moved")
+        for name in ("quantity", "exported", "quality", "suspect", "covered_us", "moved")
     }
     return hours.with_columns(**picked)
 
@@ -531,9 +553,8 @@ def _with_limits(
         hourly.drop("maximum_per_h")
         .join(limits, on="generation", maintain_order="left")
         .with_columns(
-            quality=pl.when((beyond | flat) & pl.col("quality").is_not_null())
-            .then(pl.lit(SUSPECT, pl.Int8))
-            .otherwise("quality")
+            suspect=(pl.col("suspect") > 0) | ((beyond | flat) & pl.col("quality").is_not_null()),
+            exported=pl.when("bidirectional").then("exported"),
         )
     )
 
@@ -544,22 +565,35 @@ def _per_meter(hourly: pl.DataFrame) -> pl.DataFrame:
         hourly.group_by("factory", "meter", "carrier", "start", "end", "window_start", maintain_order=True)
         .agg(
             pl.col("unit").first(),
-            quantity=pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum()),
+            **{
+                name: pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+                for name in ("quantity", "exported")
+            },
             covered_us=pl.col("covered_us").sum(),
             quality=pl.col("quality").max(),
+            suspect=pl.col("suspect").any(),
         )
         .with_columns(
             allocation=pl.lit("hour"),
             coverage=pl.col("covered_us") / (pl.col("end") - pl.col("start")).dt.total_microseconds(),
-            quality=_quality_name(),
         )
-        .select(HOURLY_SCHEMA.names())
+        .select(_JUDGED)
     )
 
 
-def _quality_name() -> pl.Expr:
-    codes = dict(enumerate(QUALITIES))
-    return pl.col("quality").replace_strict(codes, default=None, return_dtype=pl.String)
+def _judged(rows: pl.DataFrame, accepted: pl.DataFrame | None) -> pl.DataFrame:
+    """Name the quality of each row: `suspect` where it is marked so and nobody accepted it."""
+    suspect = pl.col("suspect").fill_null(value=False)
+    if accepted is not None and not accepted.is_empty():
+        spans = accepted.select("factory", "meter", accepted_from="start", accepted_to="end")
+        rows = rows.sort("start").join_asof(
+            spans.sort("accepted_from"), left_on="start", right_on="accepted_from", by=["factory", "meter"],
+            check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
+        )  # fmt: skip
+        suspect &= ~(pl.col("end") <= pl.col("accepted_to")).fill_null(value=False)
+    names = dict(enumerate(QUALITIES))
+    named = pl.col("quality").replace_strict(names, default=None, return_dtype=pl.String)
+    return rows.with_columns(quality=pl.when(suspect).then(pl.lit(SUSPECT)).otherwise(named))
 
 
 def _unallocated(
@@ -571,12 +605,15 @@ def _unallocated(
 ) -> pl.DataFrame:
     """Make a row of each amount over more than the maximum gap that a window owns."""
     bounds = windows.select("factory", window_start="start", opens=_us("start"), closes=_us("end"))
-    columns = ("generation", "rank", "sequence", "start", "end", "amount", "quality", "owned_at")
+    columns = ("generation", "rank", "sequence", "start", "end", "amount", "quality", "suspect", "owned_at")
     rows = pl.concat(
         kind.with_columns(rank=pl.lit(rank, pl.Int8)).select(columns) for rank, kind in enumerate(long)
     )
     owned = (
-        rows.join(generations.select("generation", "factory", "meter", "carrier", "unit"), on="generation")
+        rows.join(
+            generations.select("generation", "factory", "meter", "carrier", "unit", "bidirectional"),
+            on="generation",
+        )
         .join(bounds, on="factory")
         .filter(pl.col("opens") <= pl.col("owned_at"), pl.col("owned_at") < pl.col("closes"))
         .sort("generation", "start", "rank", "sequence", "end", descending=[False, False, False, True, True])
@@ -589,10 +626,10 @@ def _unallocated(
             start=pl.from_epoch("start", time_unit="us").cast(INSTANT),
             end=pl.from_epoch("end", time_unit="us").cast(INSTANT),
             quantity="amount",
+            exported=pl.when("bidirectional").then((-pl.col("amount")).clip(lower_bound=0.0)),
             coverage=pl.lit(0.0),
-            quality=_quality_name(),
         )
-        .select(HOURLY_SCHEMA.names())
+        .select(_JUDGED)
     )
 
 
@@ -614,4 +651,4 @@ def _beside_others(owned: pl.DataFrame, placed: pl.DataFrame, max_gap_us: int) -
         .unique()
     )
     beside = pl.int_range(pl.len(), dtype=pl.UInt32).is_in(near.implode())
-    return owned.with_columns(quality=pl.when(beside).then(pl.lit(SUSPECT, pl.Int8)).otherwise("quality"))
+    return owned.with_columns(suspect=pl.col("suspect").fill_null(value=False) | beside)

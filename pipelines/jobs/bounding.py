@@ -4,11 +4,12 @@ Belongs here: the record of it, in the positions of the fact table itself. Does 
 there are (pipelines.jobs.touching).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from pipelines.connectors.store import OpenTable
+from pipelines.domain.methods import MAX_GAP
 
 _THROUGH, _NOMINAL = "bounded/through", "bounded/nominal"
 
@@ -19,7 +20,7 @@ class Progress:
 
     Args:
         through: no touched day up to it was left out.
-        versions: source table -> the version that the night read.
+        versions: source -> the version that the night read: tables, and the method.
         nominal_s: the night's nominal time, seconds since 1970.
     """
 
@@ -33,25 +34,24 @@ class Progress:
         return {**versions, _THROUGH: self.through.toordinal(), _NOMINAL: self.nominal_s}
 
 
-def progress_to(through: date, sources: Mapping[str, OpenTable], nominal: datetime) -> Progress:
+def progress_to(through: date, versions: Mapping[str, int], nominal: datetime) -> Progress:
     """Return the progress of a night that left out the days after `through`."""
-    versions = {t.table.name: t.version for t in sources.values()}
     return Progress(through, versions, int(nominal.timestamp()))
 
 
-def stored_progress(facts: OpenTable, sources: Mapping[str, OpenTable]) -> Progress | None:
+def stored_progress(facts: OpenTable, sources: Iterable[str]) -> Progress | None:
     """Return the progress of the last bounded night; null: none, or a whole night came after it."""
     through, nominal_s = facts.position(_THROUGH), facts.position(_NOMINAL)
     versions: dict[str, int] = {}
-    for table in (source.table.name for source in sources.values()):
-        version, consumed = facts.position(_version(table)), facts.position(table)
-        if version is None or version < (-1 if consumed is None else consumed):
+    for source in sources:
+        version, consumed = facts.position(_version(source)), facts.position(source)
+        if version is None or (source != MAX_GAP and version < (-1 if consumed is None else consumed)):
             return None
-        versions[table] = version
+        versions[source] = version
     if through is None or nominal_s is None:
         return None
     return Progress(date.fromordinal(through), versions, nominal_s)
 
 
-def _version(table: str) -> str:
-    return f"bounded/{table}"
+def _version(source: str) -> str:
+    return f"bounded/{source}"

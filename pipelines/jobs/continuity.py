@@ -7,6 +7,7 @@ it; every job does so by itself when it finds no log.
 from pipelines.connectors.store import ClusterStore
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import (
+    ACCEPTED_SUSPECTS,
     EMISSIONS,
     FACTS_ENERGY,
     FACTS_MACHINE,
@@ -18,7 +19,7 @@ from pipelines.schemas.tables import (
 
 _PROFILE = RAW[STREAMS["profile"].name]
 SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
-    (FACTS_ENERGY, (RAW["energy"], _PROFILE)),
+    (FACTS_ENERGY, (RAW["energy"], _PROFILE, ACCEPTED_SUSPECTS)),
     (FACTS_MACHINE, (RAW["states"], RAW["counts"], _PROFILE)),
     (EMISSIONS, (FACTS_ENERGY,)),
     (KPIS, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),

@@ -17,14 +17,24 @@ from apache_beam.pvalue import PCollection
 from pipelines.connectors.deriving_facts import FactDerivation, Stretch
 from pipelines.connectors.staging import staging_folder
 from pipelines.connectors.store import arrow_frame
-from pipelines.domain.calendar import day_window, planned_segments
+from pipelines.domain.calendar import planned_segments
+from pipelines.domain.causes import add_cause
 from pipelines.domain.cluster import bucket_of
+from pipelines.domain.suspects import SPAN_SCHEMA, accepted_spans
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, read_profiles, unnested
 from pipelines.jobs.restating import FINAL, PROVISIONAL, FactoryDay, replace_facts
 from pipelines.jobs.runner import run_staged
-from pipelines.jobs.touching import SOURCES, RawSnapshots, Span, touched_days
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, RAW, Table
+from pipelines.jobs.touching import (
+    SOURCE_TABLES,
+    SOURCES,
+    RawSnapshots,
+    Span,
+    sources_of,
+    touched_days,
+    versions_now,
+)
+from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, Table
 from pipelines.transforms.deriving import DeriveFacts
 
 _ROWS_PER_STRETCH = 4_000_000
@@ -42,6 +52,7 @@ class FactsReport:
         left_for_later: days beyond --max-days.
         without_profile: factories that send but have no profile.
         strangers: meters and machines that send but are in no profile, as factory/id.
+        methods: fact tables whose method is not that of their stored days, with the difference.
     """
 
     rows: int = 0
@@ -50,6 +61,7 @@ class FactsReport:
     left_for_later: int = 0
     without_profile: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
+    methods: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,12 +100,14 @@ def build(
 
 def _derive_table(night: Night, profiles: Profiles, table: Table, report: FactsReport) -> None:
     facts = night.store.open(table)
-    raw: RawSnapshots = {s: night.store.open(RAW[s]) for s in (*SOURCES[table.name], "profile")}
-    consumed = {t.table.name: t.version for t in raw.values()}
+    raw: RawSnapshots = {s: night.store.open(SOURCE_TABLES[s]) for s in sources_of(table)}
+    consumed = versions_now(night, table, raw)
     touched = touched_days(night, profiles, facts, raw)
     report.left_for_later += touched.left_for_later
     report.without_profile = sorted({*report.without_profile, *touched.without_profile})
     report.strangers += touched.strangers
+    if touched.method is not None:
+        report.methods[table.name] = touched.method
     pairs = {(day, bucket_of(factory, night.bucket_count)) for factory, day in touched.causes}
     plans = list(_plans(night, profiles, touched.spans, sorted(pairs)))
     computed = _computed(night, profiles, table, plans, raw)
@@ -108,29 +122,25 @@ def _derive_table(night: Night, profiles: Profiles, table: Table, report: FactsR
     )
     report.rows += replaced.rows
     report.factory_days += len(plans)
-    report.restated |= replaced.restated
+    for place, cause in replaced.restated.items():
+        add_cause(report.restated, [place], cause)
 
 
 def _plans(
     night: Night, profiles: Profiles, spans: dict[str, Span], pairs: Sequence[tuple[date, int]]
 ) -> Iterator[FactoryDayPlan]:
     """List every factory-day of the pairs that the cluster has and a profile covers."""
-    of_factory = {
-        factory: part.sort("valid_from", descending=True).to_dicts()
-        for (factory,), part in profiles.rows.group_by("factory")
-    }
     for day, bucket in pairs:
         for membership in sorted(night.cluster.factories, key=lambda f: f.factory):
             factory, span = membership.factory, spans.get(membership.factory)
             in_bucket = bucket_of(factory, night.bucket_count) == bucket
             if not in_bucket or span is None or not span.covers(day) or not membership.belongs_on(day):
                 continue
-            for profile in of_factory.get(factory, []):
-                start, end = day_window(day, profile["zone"])
-                if profile["valid_from"] < end:
-                    version = profile["profile_version"]
-                    yield FactoryDayPlan(factory, day, bucket, profile["zone"], start, end, version)
-                    break
+            profile = profiles.of_day(factory, day)
+            if profile is not None:
+                yield FactoryDayPlan(
+                    factory, day, bucket, profile.zone, profile.start, profile.end, profile.profile_version
+                )
 
 
 def _computed(
@@ -149,6 +159,7 @@ def _computed(
             versions={t.table.name: t.version for t in raw.values()},
             unit_multipliers=night.unit_multipliers,
             max_gap_s=night.max_gap_s,
+            accepted=_accepted(raw),
         )
         left = run_staged(
             lambda pipeline: build(pipeline, stretches, derivation),
@@ -161,6 +172,12 @@ def _computed(
         )
         facts = pl.concat([night.store.read_parquet(path) for path in left])
     return facts.join(_state(night, plans), on=["factory", "day"]).select(columns)
+
+
+def _accepted(raw: RawSnapshots) -> pl.DataFrame:
+    """Return the spans in which suspects are accepted; none for a table that knows no suspects."""
+    decisions = raw["accepted"].scan().collect() if "accepted" in raw else None
+    return pl.DataFrame(schema=SPAN_SCHEMA) if decisions is None else accepted_spans(decisions)
 
 
 def _state(night: Night, plans: Sequence[FactoryDayPlan]) -> pl.DataFrame:

@@ -9,10 +9,12 @@ import polars as pl
 
 from pipelines.connectors.store import ClusterStore
 from pipelines.domain.energy_report import Period, energy_rows
+from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_HISTORY, FACTS_MACHINE
+from pipelines.jobs.touching import SOURCES
+from pipelines.schemas.tables import FACTS_ENERGY, FACTS_HISTORY, TABLES
 
 
 def read_energy(night: Night, factory: str, first: date, last: date, by: Period) -> pl.DataFrame:
@@ -37,27 +39,38 @@ def read_energy(night: Night, factory: str, first: date, last: date, by: Period)
     )
 
 
-def history_of_day(night: Night, factory: str, day: date) -> pl.DataFrame:
+def history_of_day(night: Night, factory: str, day: date, table: str | None = None) -> pl.DataFrame:
     """Return the versions of a factory's day: table, version, cause, known_at, key, old_row, new_row.
 
-    The first rows have no cause: they are the state as it is now, one row per table.
+    The first rows have no cause: they are the state as it is now, one row per table. With `table` only that
+    fact table's rows.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: there is no such fact table.
     """
+    if table is not None and table not in SOURCES:
+        raise unusable(
+            f"there is no fact table {table!r}; known: {', '.join(SOURCES)}",
+            f"사실 테이블 {table!r}이(가) 없습니다. 있는 것: {', '.join(SOURCES)}",
+        )
+    tables = [TABLES[name] for name in SOURCES if table in (None, name)]
     past = (
         night.store.open(FACTS_HISTORY)
         .scan()
         .filter(pl.col("day") == day, pl.col("factory") == factory)
+        .filter(pl.col("table").is_in([t.name for t in tables]))
         .sort("table", "version", "key")
         .select("table", "version", "cause", "known_at", "key", "old_row", "new_row")
         .collect()
     )
     current = [
-        night.store.open(table)
+        night.store.open(fact_table)
         .scan()
         .filter(pl.col("day") == day, pl.col("factory") == factory)
-        .group_by(pl.lit(table.name).alias("table"))
+        .group_by(pl.lit(fact_table.name).alias("table"))
         .agg(pl.col("version").max(), pl.col("known_at").max(), pl.col("status").first(), rows=pl.len())
         .collect()
-        for table in (FACTS_ENERGY, FACTS_MACHINE)
+        for fact_table in tables
     ]
     return pl.concat([*current, past], how="diagonal_relaxed")
 

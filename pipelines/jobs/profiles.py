@@ -5,13 +5,16 @@ stream (pipelines.jobs.ingest).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
+from typing import Any
 
 import polars as pl
 
 from pipelines.connectors.objects import canonical_json
+from pipelines.domain.calendar import day_window
 from pipelines.jobs.night import Night
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import PROVENANCE, RAW
@@ -22,20 +25,46 @@ _GAINED_LATER = frozenset({"template"})
 
 
 @dataclass(frozen=True)
+class ProfileOfDay:
+    """Which profile a factory's day is computed by, and the day's span [start, end) in its zone."""
+
+    profile_version: str
+    zone: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
 class Profiles:
     """Every profile of a cluster, deduplicated.
 
     Args:
         rows: the contract's columns plus `profile_version` (digest of the content) and `valid_to` [us, UTC]
             (when the factory's next profile begins; null: still valid), sorted by factory and valid_from.
+        meters: profile version -> its meters, of every profile that was ever sent: facts may still name one
+            that another of the same instant has replaced.
     """
 
     rows: pl.DataFrame
+    meters: Mapping[str, Sequence[Mapping[str, Any]]]
 
     @property
     def factories(self) -> list[str]:
         """Ids of all factories with a profile, sorted."""
         return self.rows["factory"].unique().sort().to_list()
+
+    @cached_property
+    def _newest_first(self) -> dict[str, list[dict[str, Any]]]:
+        ordered = self.rows.sort("valid_from", descending=True)
+        return {str(f): part.to_dicts() for (f,), part in ordered.group_by("factory", maintain_order=True)}
+
+    def of_day(self, factory: str, day: date) -> "ProfileOfDay | None":
+        """Return the profile that holds at the end of a factory's day; null: none does."""
+        for profile in self._newest_first.get(factory, []):
+            start, end = day_window(day, profile["zone"])
+            if profile["valid_from"] < end:
+                return ProfileOfDay(profile["profile_version"], profile["zone"], start, end)
+        return None
 
     def latest(self) -> pl.DataFrame:
         """Return the newest profile of each factory."""
@@ -64,7 +93,7 @@ def read_profiles(night: Night) -> Profiles:
         .with_columns(valid_to=pl.col("valid_from").shift(-1).over("factory"))
         .select(*content.columns, "profile_version", "valid_to")
     )
-    return Profiles(rows)
+    return Profiles(rows, dict(zip(versions, raw["meters"].to_list(), strict=True)))
 
 
 def profile_version(content: Mapping[str, object]) -> str:

@@ -15,6 +15,7 @@ from datetime import date, datetime
 import polars as pl
 
 from pipelines.connectors.store import ClusterStore, DayBucket, OpenTable, arrow_frame, day_bucket_predicate
+from pipelines.domain.causes import METHOD_CHANGE
 from pipelines.schemas.tables import FACTS_HISTORY, Table
 
 FINAL, PROVISIONAL = "final", "provisional"
@@ -56,14 +57,14 @@ def replace_facts(
             is stored: a factory-day without a changed value keeps both.
         pairs: what was computed.
         causes: of a restatement, for factory-days that were already final; others: method_change.
-        consumed: source table -> version that is now accounted for.
+        consumed: source -> version that is now accounted for: tables, and the method.
         known_at: nominal time of the night.
     """
     history = store.open(FACTS_HISTORY)
     stored = _rolled_forward(table, history, pairs)
     merged, restated = _versioned(table.table, stored, computed, known_at)
     # Nothing touched it, and yet it changed: the rule that computes it did.
-    with_causes = {key: causes.get(key, "method_change") for key in restated}
+    with_causes = {key: causes.get(key, METHOD_CHANGE) for key in restated}
     _write_history(history, table.table, stored, merged, with_causes, known_at)
     changed = _changed_pairs(table.table, table.read_days(sorted(pairs)), merged)
     if changed:
@@ -245,15 +246,15 @@ def _json(row: Mapping[str, object]) -> str:
 
 
 def row_of_json(text: str, table: Table) -> pl.DataFrame:
-    """Return a history row's JSON as a frame with the table's columns."""
+    """Return a history row's JSON as a frame with the table's columns; one that came later is null."""
     row = json.loads(text)
     empty = arrow_frame(table.schema.empty_table())
     parsed = {
         name: date.fromisoformat(row[name])
-        if kind == pl.Date and row[name] is not None
+        if kind == pl.Date and row.get(name) is not None
         else datetime.fromisoformat(row[name])
-        if isinstance(kind, pl.Datetime) and row[name] is not None
-        else row[name]
+        if isinstance(kind, pl.Datetime) and row.get(name) is not None
+        else row.get(name)
         for name, kind in empty.schema.items()
     }
     return pl.DataFrame([parsed], schema=empty.schema)
@@ -264,7 +265,8 @@ def _rolled_forward(table: OpenTable, history: OpenTable, pairs: set[DayBucket])
 
     A run that died between the history's commit and the table's left versions there that the table lacks.
     """
-    stored = table.read_days(sorted(pairs))
+    # A column that the table gained later stands last in the store, not where it is declared.
+    stored = table.read_days(sorted(pairs)).select(table.table.schema.names)
     past = history.read_days(sorted(pairs)).filter(pl.col("table") == table.table.name)
     versions = stored.group_by("factory", "day").agg(have=pl.col("version").max())
     unseen = past.join(versions, on=["factory", "day"]).filter(pl.col("version") > pl.col("have"))

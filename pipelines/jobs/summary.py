@@ -7,6 +7,7 @@ Counts of members' figures never appear: a summary may be read by anybody at the
 from collections import Counter
 from collections.abc import Mapping
 
+from pipelines.domain.causes import METHOD_CHANGE
 from pipelines.jobs.nightly import NightReport
 
 Line = tuple[str, str]
@@ -53,6 +54,11 @@ def _alarms(report: NightReport) -> list[Line]:
         alarms.append(("NOT IN PROFILE / 프로필에 없음", ", ".join(report.facts.strangers)))
     if report.ingest.unclaimed_topics:
         alarms.append(("UNCLAIMED / 미등록 토픽", ", ".join(report.ingest.unclaimed_topics)))
+    if report.facts.methods:
+        differences = ", ".join(f"{table} {change}" for table, change in sorted(report.facts.methods.items()))
+        days = sum(cause == METHOD_CHANGE for cause in report.facts.restated.values())
+        text = f"{differences}; {days} final days restated / 확정된 {days}일 재산정"
+        alarms.append(("METHOD / 산출 방법", text))
     if report.facts.restated:
         places = [
             f"{factory} {day} ({cause})" for (factory, day), cause in sorted(report.facts.restated.items())

@@ -1,6 +1,7 @@
 """Which factory-days a night must compute, and why a final one may change.
 
-Belongs here: what new rows, new profiles and the calendar touch. Does not belong here: computing.
+Belongs here: what new rows, new profiles, decisions on suspects, methods and the calendar touch. Does not
+belong here: computing; which of several causes is named (pipelines.domain.causes).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,21 +11,35 @@ from datetime import date, timedelta
 import polars as pl
 
 from pipelines.connectors.store import OpenTable
+from pipelines.domain.causes import (
+    LATE_DATA,
+    METER_CORRECTION,
+    METHOD_CHANGE,
+    PROFILE_CHANGE,
+    SUSPECT_ACCEPTED,
+    SUSPECT_REVOKED,
+    add_cause,
+    meters_differ,
+)
 from pipelines.domain.meters import misfit_meters
+from pipelines.domain.methods import FIRST, MAX_GAP, METHOD, METHODS
 from pipelines.domain.zones import local_days
 from pipelines.jobs.bounding import Progress, progress_to, stored_progress
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, unnested, zones_of
-from pipelines.jobs.restating import PROVISIONAL, FactoryDay
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE
+from pipelines.jobs.restating import FINAL, PROVISIONAL, FactoryDay
+from pipelines.schemas.tables import ACCEPTED_SUSPECTS, FACTS_ENERGY, FACTS_MACHINE, RAW, ROW_IDENTITY, Table
 
 RawSnapshots = dict[str, OpenTable]
 Since = Mapping[str, int | None]
-"""Raw table -> the version of it that is accounted for; null: none."""
+"""Source (a table, or the method) -> the version of it that is accounted for; null: none."""
 SOURCES: dict[str, tuple[str, ...]] = {
     FACTS_ENERGY.name: ("energy",),
     FACTS_MACHINE.name: ("states", "counts"),
 }
+_BESIDE: dict[str, tuple[str, ...]] = {FACTS_ENERGY.name: ("profile", "accepted")}
+SOURCE_TABLES: dict[str, Table] = {**RAW, "accepted": ACCEPTED_SUSPECTS}
+_DAYS_AT_ONCE = 31
 _OWNERS = {"energy": "meter", "states": "machine", "counts": "machine"}
 _LASTING = {"states"}
 
@@ -50,13 +65,14 @@ class Touched:
     """Factory-days to compute.
 
     Args:
-        causes: why each may change, should it be final: late_data or profile_change.
+        causes: why each may change, should it be final.
         spans: expected days by factory.
         left_for_later: how many days were left out, newest, because of the bound on days.
         progress: how far the night comes, if days are left out; else null.
         without_profile: factories that send but have no profile.
         strangers: meters and machines that sent something new and are in no profile, or have a unit that
             doesn't fit it, as factory/id.
+        method: how the method by which stored days were computed differs from today's; null: it doesn't.
     """
 
     causes: Mapping[FactoryDay, str]
@@ -65,34 +81,50 @@ class Touched:
     progress: Progress | None
     without_profile: list[str]
     strangers: list[str]
+    method: str | None
+
+
+def sources_of(table: Table) -> tuple[str, ...]:
+    """Return the names of the sources that a fact table is computed from, as SOURCE_TABLES has them."""
+    return (*SOURCES[table.name], *_BESIDE.get(table.name, ("profile",)))
+
+
+def versions_now(night: Night, table: Table, raw: RawSnapshots) -> dict[str, int]:
+    """Return source -> the version that a night works with: its tables' snapshots, and today's method."""
+    tables = {t.table.name: t.version for t in raw.values()}
+    return {**tables, METHOD: METHODS[table.name], MAX_GAP: night.max_gap_s}
 
 
 def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Touched:
     """Return the factory-days whose facts may differ from what is stored.
 
-    They are the days that new rows reach, the days of new profiles, the days that are not final yet, and the
-    expected days without a row; oldest first, bounded by the night's max_days. What a bounded night has
-    computed already, and nothing has touched since, is left out.
+    They are the days that new rows reach, the days of new profiles and decisions, every stored day if the
+    method is new, the days that are not final yet, and the expected days without a row; oldest first, bounded
+    by the night's max_days. What a bounded night has computed already, and nothing has touched since, is left
+    out.
     """
-    consumed: Since = {t.table.name: facts.position(t.table.name) for t in raw.values()}
+    now = versions_now(night, facts.table, raw)
+    consumed: Since = {source: facts.position(source) for source in now}
     news = {s: _news(consumed, raw[s], _OWNERS[s]) for s in SOURCES[facts.table.name]}
-    stored = facts.scan().select("factory", "day", "status").unique().collect()
+    stored = facts.scan().select("factory", "day", "status", "profile_version").unique().collect()
     waiting = _long_waiting(SOURCES[facts.table.name], consumed, raw, profiles, stored)
     spans = _spans(night, profiles, stored, news, waiting)
-    causes = _causes(night, profiles, raw, spans, consumed, news)
+    causes = _causes(_Touching(night, profiles, facts.table, raw, spans, stored), consumed, news)
     not_final = stored.filter(pl.col("status") == PROVISIONAL).select("factory", "day")
     have = set(stored.select("factory", "day").iter_rows())
     missing = {(f, d) for f, span in spans.items() for d in span.days()} - have
     still_open: set[FactoryDay] = {*not_final.iter_rows(), *missing}
-    bounded = stored_progress(facts, raw)
+    bounded = stored_progress(facts, now)
     if bounded is not None:
         since = {s: _news(bounded.versions, raw[s], _OWNERS[s]) for s in news}
         causes = {p: c for p, c in causes.items() if p[1] > bounded.through}
-        causes |= _causes(night, profiles, raw, spans, bounded.versions, since)
+        touching = _Touching(night, profiles, facts.table, raw, spans, stored)
+        for place, cause in _causes(touching, bounded.versions, since).items():
+            add_cause(causes, [place], cause)
         if bounded.nominal_s == int(night.nominal.timestamp()):
             still_open = {p for p in still_open if p[1] > bounded.through}
     for place in still_open:
-        causes.setdefault(place, "late_data")
+        causes.setdefault(place, LATE_DATA)
     with_profile = set(profiles.factories)
     wanted = {
         p: c for p, c in causes.items() if p[0] in spans and spans[p[0]].covers(p[1]) and p[0] in with_profile
@@ -103,7 +135,7 @@ def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSna
         {place: cause for place, cause in wanted.items() if place[1] in taken},
         spans,
         len(left),
-        progress_to(left[0] - timedelta(days=1), raw, night.nominal) if left else None,
+        progress_to(left[0] - timedelta(days=1), now, night.nominal) if left else None,
         sorted(set(spans) - with_profile),
         sorted(
             {
@@ -111,24 +143,140 @@ def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSna
                 *_misfits(night, profiles, consumed, raw),
             }
         ),
+        _other_method(consumed, now) if not stored.is_empty() else None,
     )
 
 
-def _causes(
-    night: Night,
-    profiles: Profiles,
-    raw: RawSnapshots,
-    spans: Mapping[str, Span],
-    since: Since,
-    news: Mapping[str, pl.DataFrame],
-) -> dict[FactoryDay, str]:
-    """Return the factory-days that new profiles and rows reach, with the cause."""
-    causes: dict[FactoryDay, str] = dict.fromkeys(
-        _profile_days(since, raw["profile"], profiles, spans), "profile_change"
-    )
+@dataclass(frozen=True)
+class _Touching:
+    """What every question of touching needs: the night, what it knows, and what is stored.
+
+    Args:
+        night: the night.
+        profiles: all profiles.
+        table: the fact table.
+        raw: its sources.
+        spans: expected days by factory.
+        stored: factory, day, status, profile_version of what is stored.
+    """
+
+    night: Night
+    profiles: Profiles
+    table: Table
+    raw: RawSnapshots
+    spans: Mapping[str, Span]
+    stored: pl.DataFrame
+
+
+def _causes(about: _Touching, since: Since, news: Mapping[str, pl.DataFrame]) -> dict[FactoryDay, str]:
+    """Return the factory-days that anything new reaches, with the cause that is named."""
+    causes: dict[FactoryDay, str] = {}
+    if _other_method(since, versions_now(about.night, about.table, about.raw)) is not None:
+        add_cause(causes, about.stored.select("factory", "day").iter_rows(), METHOD_CHANGE)
     for stream, rows in news.items():
-        causes |= dict.fromkeys(_reached(night, stream, rows, raw[stream], spans), "late_data")
+        add_cause(causes, _reached(about.night, stream, rows, about.raw[stream], about.spans), LATE_DATA)
+    for place, cause in _of_profiles(about, since):
+        add_cause(causes, [place], cause)
+    for place, cause in _of_decisions(about, since):
+        add_cause(causes, [place], cause)
+    if "energy" in news:
+        corrected = _corrected(about, since)
+        reached = _reached(about.night, "energy", corrected, about.raw["energy"], about.spans)
+        add_cause(causes, reached, METER_CORRECTION)
     return causes
+
+
+def _other_method(since: Since, now: Mapping[str, int]) -> str | None:
+    """Say, as `before -> now`, how the accounted method differs from today's; null: it does not."""
+    used, gap = since[METHOD], since[MAX_GAP]
+    method = FIRST if used is None else used
+    if method != now[METHOD]:
+        return f"method {method} -> {now[METHOD]}"
+    if gap is not None and gap != now[MAX_GAP]:
+        return f"DC_MAX_GAP_S {gap} -> {now[MAX_GAP]}"
+    return None
+
+
+def _of_profiles(about: _Touching, since: Since) -> Iterator[tuple[FactoryDay, str]]:
+    """Give the expected days of new profiles, and whether the profile corrects the day's meters."""
+    used = {(f, d): version for f, d, _, version in about.stored.iter_rows()}
+    for factory, day in _profile_days(since, about.raw["profile"], about.profiles, about.spans):
+        before = about.profiles.meters.get(used.get((factory, day), ""))
+        after = about.profiles.of_day(factory, day)
+        corrects = (
+            about.table.name == FACTS_ENERGY.name
+            and before is not None
+            and after is not None
+            and meters_differ(before, about.profiles.meters[after.profile_version], after.start, after.end)
+        )
+        yield (factory, day), METER_CORRECTION if corrects else PROFILE_CHANGE
+
+
+def _of_decisions(about: _Touching, since: Since) -> Iterator[tuple[FactoryDay, str]]:
+    """Give the days on which suspects have been accepted or are so no longer, after a version."""
+    if "accepted" not in about.raw:
+        return
+    table = about.raw["accepted"]
+    added = _added_files(since, table)
+    rows = table.scan().collect() if added is None else table.read_files(added, table.table.schema.names)
+    zones = zones_of(about.night)
+    first = local_days(rows.select("factory", at="start"), zones)
+    last = local_days(rows.select("factory", at="end"), zones)
+    for factory, decision, begin, end in rows.select(
+        "factory", "decision", first=first, last=last
+    ).iter_rows():
+        cause = SUSPECT_ACCEPTED if decision == "accept" else SUSPECT_REVOKED
+        # To the day of its end, included: a gap that ends there may belong to that day.
+        for day in Span(begin, end).days():
+            yield (factory, day), cause
+
+
+def _corrected(about: _Touching, since: Since) -> pl.DataFrame:
+    """Return factory, meter, day, first_at, last_at of new readings that contradict an older one.
+
+    An older one of the same factory, meter, kind and instant. Only days near final ones are looked at: no
+    other day has a cause.
+    """
+    raw, margin = about.raw["energy"], 1 + about.night.max_gap_s // 86_400
+    final = set(about.stored.filter(pl.col("status") == FINAL)["day"])
+    near = {day + timedelta(days=n) for day in final for n in range(-margin, margin + 1)}
+    actions = raw.changes_since(since[raw.table.name]) or []
+    files: dict[date, list[str]] = {}
+    for action in actions:
+        day = date.fromisoformat(action["partitionValues"]["day"])
+        if action["kind"] == "add" and day in near:
+            files.setdefault(day, []).append(action["path"])
+    days = sorted(files)
+    parts = [
+        _contradictions(raw, days[n : n + _DAYS_AT_ONCE], files) for n in range(0, len(days), _DAYS_AT_ONCE)
+    ]
+    empty = raw.empty().select("factory", "meter", "day", first_at="at", last_at="at")
+    return pl.concat([empty, *parts]).sort("factory", "meter", "day")
+
+
+def _contradictions(
+    raw: OpenTable, days: Sequence[date], files: Mapping[date, Sequence[str]]
+) -> pl.DataFrame:
+    instant, told = ["factory", "meter", "kind", "at"], ["value", "unit"]
+    columns = [*instant, *told, *ROW_IDENTITY]
+    new = pl.concat(raw.read_files(files[day], columns).with_columns(day=pl.lit(day)) for day in days)
+    meters = new.select("factory", "meter").unique()
+    older = (
+        raw.scan()
+        .filter(pl.col("day").is_in(days))
+        .select(columns)
+        .join(meters.lazy(), on=["factory", "meter"], how="semi")
+        .join(new.select(ROW_IDENTITY).lazy(), on=ROW_IDENTITY, how="anti")
+        .select(*instant, old_value="value", old_unit="unit")
+        .collect()
+    )
+    differs = (pl.col("value") != pl.col("old_value")) | (pl.col("unit") != pl.col("old_unit"))
+    return (
+        new.join(older, on=instant)
+        .filter(differs)
+        .group_by("factory", "meter", "day")
+        .agg(first_at=pl.col("at").min(), last_at=pl.col("at").max())
+    )
 
 
 def _news(since: Since, raw: OpenTable, owner: str) -> pl.DataFrame:
@@ -165,8 +313,12 @@ def _misfits(night: Night, profiles: Profiles, since: Since, raw: RawSnapshots) 
     """Give factory/meter of new readings whose unit doesn't fit the carrier that the profile gives them."""
     if "energy" not in raw:
         return iter(())
-    added = _added_files(since, raw["energy"]) or []
-    sent = raw["energy"].read_files(added, ["factory", "meter", "kind", "unit"]).unique()
+    columns = ["factory", "meter", "kind", "unit"]
+    # File by file: of a night's readings a few rows are left each time.
+    added = [
+        raw["energy"].read_files([f], columns).unique() for f in _added_files(since, raw["energy"]) or []
+    ]
+    sent = pl.concat([raw["energy"].empty().select(columns), *added]).unique()
     misfit = misfit_meters(sent, unnested(profiles.rows, "meters"), night.unit_multipliers)
     return (f"{factory}/{meter} (unit)" for factory, meter in misfit.select("factory", "meter").iter_rows())
 

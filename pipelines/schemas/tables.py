@@ -94,7 +94,8 @@ FACTS_ENERGY = Table(
         column("allocation", pa.string(), "hour: an hour of the factory's day; unallocated: a gap too long to spread."),
         column("start", UTC_US, "Start of the hour or gap.", "us"),
         column("end", UTC_US, "End of the hour or gap (exclusive).", "us"),
-        column("quantity", pa.float64(), "Amount in [start, end); null: not known.", "column unit"),
+        column("quantity", pa.float64(), "Amount in [start, end), less what flowed back; null: not known.", "column unit"),
+        column("exported", pa.float64(), "What of it flowed back, positive: import is quantity + exported; null: not known, or not a bidirectional meter.", "column unit"),
         column("unit", pa.string(), "Unit of quantity: the carrier's canonical unit (electricity: kWh)."),
         _COVERAGE, _QUALITY, *_FACT_STATE,
     ]),
@@ -148,7 +149,7 @@ FACTS_HISTORY = Table(
     pa.schema([
         DAY, BUCKET, FACTORY,
         column("version", pa.int32(), "The version that the factory's day got."),
-        column("cause", pa.string(), "late_data, meter_correction, profile_change, method_change."),
+        column("cause", pa.string(), "late_data, meter_correction, profile_change, method_change, suspect_accepted, suspect_revoked."),
         column("table", pa.string(), "The fact table whose row changed."),
         column("key", pa.string(), "The row's key as canonical JSON."),
         column("old_row", pa.string(), "The row before, as canonical JSON; null: there was none."),
@@ -157,6 +158,22 @@ FACTS_HISTORY = Table(
     ]),
     ("factory", "day", "version", "table", "key"),
     ("day", "bucket"),
+)  # fmt: skip
+
+ACCEPTED_SUSPECTS = Table(
+    "accepted_suspects",
+    pa.schema([
+        column("sequence", pa.int64(), "Place among the decisions, from 1; a later one overrules an earlier one of the same time."),
+        column("decision", pa.string(), "accept: what is suspect there counts as what it would be; revoke: no longer."),
+        FACTORY,
+        column("meter", pa.string(), "Id of the meter."),
+        column("start", UTC_US, "First instant.", "us"),
+        column("end", UTC_US, "First instant after it.", "us"),
+        column("reason", pa.string(), "Why, in the words of who decided."),
+        column("by", pa.string(), "Who decided; null: not said."),
+        column("known_at", UTC_US, "Nominal time of the night before the decision.", "us"),
+    ]),
+    ("sequence",),
 )  # fmt: skip
 
 DEAD_LETTERS = Table(
@@ -267,6 +284,16 @@ RELEASES = Table(
 RAW: dict[str, Table] = {s.name: raw_table(s) for s in STREAMS.values()}
 DERIVED: dict[str, Table] = {
     t.name: t
-    for t in (FACTS_ENERGY, FACTS_MACHINE, FACTS_HISTORY, DEAD_LETTERS, GAPS, EMISSIONS, KPIS, RELEASES)
+    for t in (
+        FACTS_ENERGY,
+        FACTS_MACHINE,
+        FACTS_HISTORY,
+        ACCEPTED_SUSPECTS,
+        DEAD_LETTERS,
+        GAPS,
+        EMISSIONS,
+        KPIS,
+        RELEASES,
+    )
 }
 TABLES: dict[str, Table] = {**{t.name: t for t in RAW.values()}, **DERIVED}

@@ -346,6 +346,51 @@ def test_a_negative_interval_is_kept_and_suspect_unless_the_meter_is_bidirection
     assert hour(hourly(rows, of=meters(meter(bidirectional=True))), 10) == (-1.0, 1.0, "measured")
 
 
+def both_ways(rows: pl.DataFrame, hours: float = 10) -> tuple[float | None, float | None]:
+    """Return quantity and exported of an hour of a bidirectional meter."""
+    facts = hourly(rows, of=meters(meter(bidirectional=True)))
+    row = facts.filter(pl.col("start") == clock(hours), pl.col("allocation") == "hour").row(0, named=True)
+    return row["quantity"], row["exported"]
+
+
+def test_import_and_export_of_one_hour_stand_apart() -> None:
+    # Quarters of +5, -3, -1, +2: 7 came in and 4 went out, 3 are left.
+    quarters = [5.0, -3.0, -1.0, 2.0]
+    intervals = readings(
+        *(reading(10 + n / 4, kwh, "interval", stamp="start", length_s=900) for n, kwh in enumerate(quarters))
+    )
+    assert both_ways(intervals) == (3.0, 4.0)
+    shown = registers((10, 100), (10.25, 105), (10.5, 102), (10.75, 101), (11, 103))
+    assert both_ways(shown) == (3.0, 4.0)
+
+
+def test_only_a_bidirectional_meter_has_an_export() -> None:
+    facts = hourly(registers((10, 100), (11, 104)))
+    assert facts["exported"].null_count() == 24
+    assert both_ways(registers((10, 100), (11, 104))) == (4.0, 0.0)
+    assert both_ways(registers((10, 100), (11, 104)), hours=12) == (None, None)
+
+
+def test_an_export_across_an_hour_gives_each_hour_its_part() -> None:
+    rows = readings(reading(10.75, -4, "interval", stamp="start", length_s=3600))
+    assert [both_ways(rows, h) for h in (10, 11)] == [(-1.0, 1.0), (-3.0, 3.0)]
+
+
+def test_power_that_changes_its_sign_is_cut_where_the_line_crosses_zero() -> None:
+    # 4 kW at 10:00 to -4 kW at 11:00: half an hour from 4 to 0 (1 kWh in), another to -4 (1 kWh out).
+    assert both_ways(readings(reading(10, 4, "power"), reading(11, -4, "power"))) == (0.0, 1.0)
+    # 6 kW at 10:30 to -3 kW at 12:00: 3 kW at 11:00 (2.25 kWh in before), zero at 11:30, so 0.75 in and out.
+    slope = readings(reading(10.5, 6, "power"), reading(12, -3, "power"))
+    assert both_ways(slope, 10) == (pytest.approx(2.25), 0.0)
+    assert both_ways(slope, 11) == (pytest.approx(0.0), pytest.approx(0.75))
+
+
+def test_an_export_over_a_long_gap_is_unallocated_and_an_export() -> None:
+    facts = hourly(registers((10, 100), (14, 80)), of=meters(meter(bidirectional=True)))
+    gap = facts.filter(allocation="unallocated")
+    assert gap.select("quantity", "exported").rows() == [(-20.0, 20.0)]
+
+
 def test_a_negative_power_sample_is_suspect() -> None:
     rows = readings(reading(10, -1, "power"), reading(11, 3, "power"))
     assert hour(hourly(rows), 10) == (1.0, 1.0, "suspect")

@@ -121,7 +121,7 @@ def test_a_day_that_is_only_provisional_changes_without_a_version(park: Park) ->
     assert park.rows("facts_history").is_empty()
 
 
-def test_a_profile_that_changes_a_final_days_value_restates_it_as_profile_change(known: Park) -> None:
+def test_a_profile_that_changes_a_final_days_meter_restates_it_as_meter_correction(known: Park) -> None:
     meter = {
         "meter": "main", "carrier": "electricity", "unit": "kWh", "parent": None, "machine": None,
         "register_digits": None, "maximum_per_h": 9.0, "bidirectional": False,
@@ -129,9 +129,9 @@ def test_a_profile_that_changes_a_final_days_value_restates_it_as_profile_change
     profile = known.profile(known.a, meters=[meter])
     known.send(known.topic("profile"), [profile], instant(date(2025, 11, 6), 12))
     night = known.nightly(NEXT)
-    assert night.line("RESTATED / 재산정") == f"{known.a} {TUESDAY} (profile_change)"
+    assert night.line("RESTATED / 재산정") == f"{known.a} {TUESDAY} (meter_correction)"
     changes = told(known, known.a, TUESDAY)
-    assert {(c["cause"], c["version"]) for c in changes} == {("profile_change", "2")}
+    assert {(c["cause"], c["version"]) for c in changes} == {("meter_correction", "2")}
     assert {json.loads(c["new_row"])["quality"] for c in changes} == {"suspect"}
     assert len(changes) == 10
     assert versions(known)[known.b, TUESDAY] == (1, "final")

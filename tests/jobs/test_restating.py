@@ -91,6 +91,7 @@ def facts_of(
             "start": [midnight + timedelta(hours=h) for h in hours],
             "end": [midnight + timedelta(hours=h + 1) for h in hours],
             "quantity": list(quantities),
+            "exported": [None for _ in hours],
             "unit": ["kWh" for _ in hours],
             "coverage": [0.0 if q is None else 1.0 for q in quantities],
             "quality": [None if q is None else "measured" for q in quantities],

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.perf import energy, stages, uc2
+from tests.perf import energy, factories, stages, uc2
 from tests.perf.energy import Answer, Request
 
-WORKLOADS: dict[str, Callable[[Request], Answer]] = {
+WORKLOADS: dict[str, Callable[[Any], Answer]] = {
     "consume": energy.consume,
     "consume-reference": energy.consume_reference,
     "ingest": energy.ingest_slices,
@@ -22,14 +23,14 @@ WORKLOADS: dict[str, Callable[[Request], Answer]] = {
     "uc2": uc2.ours,
     "uc2-dictionaries": uc2.dictionaries,
     "uc2-stock-beam": uc2.stock_beam,
+    "facts": factories.facts_of_day,
 }
 
 
 def main(workload: str) -> None:
     """Serve requests until stdin ends."""
     for line in sys.stdin:
-        asked = json.loads(line)
-        request = Request(**{**asked, "topics": tuple(asked["topics"])})
+        request = _request(json.loads(line))
         cpu_s, started_s = time.process_time(), time.perf_counter()
         answer = WORKLOADS[workload](request)
         seconds, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
@@ -41,6 +42,12 @@ def main(workload: str) -> None:
         }
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
+
+
+def _request(asked: dict[str, Any]) -> Request | factories.FactoriesRequest:
+    if "topics" not in asked:
+        return factories.FactoriesRequest(**asked)
+    return Request(**{**asked, "topics": tuple(asked["topics"])})
 
 
 def _peak_memory_mib() -> float:

@@ -6,8 +6,8 @@ Does not belong here: taking the time (tests.perf.child) and comparing (tests.pe
 
 import json
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
@@ -175,6 +175,18 @@ def _sums(rows: pl.LazyFrame) -> Answer:
 def night_of(request: Request, folder: str) -> Night:
     """Put a night together on an empty store, with the factories of the request's topics as its cluster."""
     factories = [topic.tenant for topic in map(parse_topic, request.topics) if topic is not None]
+    source = KafkaSource(KafkaConnection(request.bootstrap_servers))
+    return replace(night_on(ClusterStore(folder, "perf"), factories), source=source)
+
+
+def night_on(
+    store: ClusterStore,
+    factories: Sequence[str],
+    *,
+    as_of: datetime = datetime(2025, 12, 1, tzinfo=UTC),
+    bucket_count: int = 1,
+) -> Night:
+    """Put a night together on a store, with some factories as its cluster and nothing to read from."""
     joined = tuple(Factory(f, "maker", date(2020, 1, 1)) for f in factories)
     return Night(
         cluster=ClusterDefinition(
@@ -188,13 +200,14 @@ def night_of(request: Request, folder: str) -> Night:
             gateways=(),
             policy=DisclosurePolicy("1", 3),
         ),
-        store=ClusterStore(folder, "perf"),
-        source=KafkaSource(KafkaConnection(request.bootstrap_servers)),
+        store=store,
+        source=KafkaSource(KafkaConnection("127.0.0.1:1")),
         registry=LocalRegistry(packaged_folder("avro") / "history"),
-        as_of=datetime(2025, 12, 1, tzinfo=UTC),
+        as_of=as_of,
         unit_multipliers=unit_multipliers(units()),
         other_clusters=(),
         tell=lambda _step, _done, _total: None,
+        bucket_count=bucket_count,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from pipelines.demo.broker import LocalBroker
 from tests.perf.energy import Request
+from tests.perf.factories import FactoriesRequest
 
 REPEATS = 3
 Told = dict[str, Any]
@@ -36,7 +37,7 @@ class Side:
     """
 
     name: str
-    request: Request
+    request: Request | FactoriesRequest
     records: int
 
 
@@ -53,7 +54,7 @@ class Child(AbstractContextManager["Child"]):
             text=True,
         )
 
-    def ask(self, request: Request) -> Told:
+    def ask(self, request: Request | FactoriesRequest) -> Told:
         """Run once and return what the child told."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the child has no pipes")
@@ -99,6 +100,8 @@ def measure(workload: str, ours: Side, references: Sequence[Side], broker: Local
 
 def assert_same_answer(ours: Child, reference: Child) -> None:
     """Compare both on what the reference reads."""
+    if not isinstance(reference.side.request, Request):
+        raise TypeError("only what is read from topics has a reference")
     shared = replace(reference.side.request, sums=True)
     expected, found = reference.ask(shared)["answer"], ours.ask(shared)["answer"]
     assert found == expected, f"{ours.side.name} and {reference.side.name} differ"
@@ -108,6 +111,13 @@ def run_once(side: Side, broker: LocalBroker) -> Told:
     """Run once in a fresh process; return the run."""
     with Child(side) as child:
         return _watched(child, broker)
+
+
+def measure_alone(side: Side) -> Told:
+    """Run a side that has no reference and needs no broker, in a fresh process; return its part of a line."""
+    with Child(side) as child:
+        runs = [{**child.ask(side.request), "broker_cpu_seconds": 0.0} for _ in range(REPEATS)]
+    return {**_side_line(side, runs), "answer": runs[0]["answer"]}
 
 
 def tell(line: Told) -> Told:

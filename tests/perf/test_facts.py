@@ -1,0 +1,38 @@
+"""Facts of many factories in one run: time and memory, and how both grow when the factories are doubled."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.perf.energy import scratch
+from tests.perf.factories import FactoriesRequest, fill, raw_rows
+from tests.perf.harness import Side, Told, circumstances, measure_alone, tell
+
+pytestmark = pytest.mark.perf
+
+
+def facts_of(factories: int) -> Told:
+    """Derive the facts of a day of simulated factories and tell the line."""
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        fill(Path(folder), factories)
+        request = FactoriesRequest(folder, factories)
+        line = measure_alone(Side("facts", request, raw_rows(factories)))
+    return tell({"workload": f"facts-{factories}", **line, **circumstances()})
+
+
+def test_facts_of_250_factories_and_twice_as_many() -> None:
+    one, two = facts_of(250), facts_of(500)
+    for line, factories in ((one, 250), (two, 500)):
+        assert line["answer"]["factory_days"] == 2 * factories  # of each fact table
+        assert line["answer"]["energy_rows"] == factories * 11 * 24
+        assert line["answer"]["machine_rows"] == factories * 10 * 24 * 2
+    tell(
+        {
+            "workload": "facts-doubled",
+            "time_ratio": round(two["seconds"] / one["seconds"], 2),
+            "cpu_ratio": round(two["cpu_seconds"] / one["cpu_seconds"], 2),
+            "memory_ratio": round(two["peak_memory_mib"] / one["peak_memory_mib"], 2),
+            **circumstances(),
+        }
+    )
