@@ -10,6 +10,7 @@ from pipelines.schemas.tables import (
     EMISSIONS,
     FACTS_ENERGY,
     FACTS_MACHINE,
+    FACTS_OPERATIONS,
     KPIS,
     RAW,
     RELEASES,
@@ -20,6 +21,7 @@ _PROFILE = RAW[STREAMS["profile"].name]
 SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
     (FACTS_ENERGY, (RAW["energy"], _PROFILE)),
     (FACTS_MACHINE, (RAW["states"], RAW["counts"], _PROFILE)),
+    (FACTS_OPERATIONS, (*(RAW[s] for s in ("orders", "shipments", "safety", "stock", "costs")), _PROFILE)),
     (EMISSIONS, (FACTS_ENERGY,)),
     (KPIS, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
     (RELEASES, (KPIS,)),
