@@ -43,7 +43,7 @@ def daily_shipments(shipments: pl.DataFrame, windows: pl.DataFrame, planned: pl.
         OPERATIONS_SCHEMA, sorted by OPERATIONS_KEY: one row per element and day from the first departure on.
     """
     events = latest(shipments, ("factory", "shipment"), SHIPMENT_VALUES)
-    days = covered_days(windows, speaking(events), planned)
+    days = covered_days(windows, speaking(shipments), planned)
     departed = placed(events, windows).group_by(DAY_KEY).agg(**_of_departure())
     due = (
         placed(events, windows, "due_at")

@@ -29,6 +29,7 @@ from pipelines.domain.sums import exact_sum
 
 ALL_PRODUCTS = "*"
 QUIET_DAYS = 7
+_S_US = 1_000_000
 MEASURED, INTERPOLATED, ESTIMATED = "measured", "interpolated", "estimated"
 OPERATIONS_KEY = ("factory", "product", "element", "start")
 OPERATIONS_SCHEMA = pl.Schema({
@@ -117,9 +118,9 @@ def with_planned(windows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     """Add ``planned_s`` to windows: their planned time [s]; null: the factory's calendar is not known."""
     known = planned.filter(pl.col("start").is_not_null())
     unknown = planned.filter(pl.col("start").is_null())["factory"].unique()
-    seconds = overlapping(windows, known).group_by(DAY_KEY).agg(planned_s=exact_sum(_seconds("from", "to")))
+    planned_s = overlapping(windows, known).group_by(DAY_KEY).agg(planned_s=exact_sum(seconds("from", "to")))
     is_known = ~pl.col("factory").is_in(unknown.implode())
-    return windows.join(seconds, on=list(DAY_KEY), how="left", maintain_order="left").with_columns(
+    return windows.join(planned_s, on=list(DAY_KEY), how="left", maintain_order="left").with_columns(
         planned_s=pl.when(is_known).then(pl.col("planned_s").fill_null(0.0))
     )
 
@@ -185,7 +186,7 @@ def shared_out(reports: pl.DataFrame, windows: pl.DataFrame, amount: str) -> pl.
     spans = reports.filter(pl.col("until").is_not_null(), pl.col(amount).is_not_null()).select(
         "factory", "product", amount, start="at", end="until"
     )
-    share = _seconds("from", "to") / _seconds("span_start", "span_end")
+    share = seconds("from", "to") / seconds("span_start", "span_end")
     within = (pl.col("span_start") >= pl.col("start")) & (pl.col("span_end") <= pl.col("end"))
     day = ["factory", "product", "start", "end"]
     pieces = overlapping(windows, spans)
@@ -205,8 +206,8 @@ def with_lengths_once(pieces: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Add ``once_s`` to spans [from, to): what each adds to the time of those before it in its group [s]."""
     reached = pl.col("to").cum_max().shift().over(by)
     begin = pl.max_horizontal("from", reached)
-    once = (pl.col("to") - begin).dt.total_microseconds().clip(lower_bound=0) / 1_000_000
-    return pieces.sort(*by, "from", "to").with_columns(once_s=once)
+    ordered = pieces.sort(*by, "from", "to").with_columns(begin=pl.min_horizontal(begin, "to"))
+    return ordered.with_columns(once_s=seconds("begin", "to"))
 
 
 def element_rows(
@@ -242,10 +243,11 @@ def as_facts(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return rows.sort(OPERATIONS_KEY)
 
 
-def _seconds(first: str, last: str) -> pl.Expr:
-    return (pl.col(last) - pl.col(first)).dt.total_microseconds() / 1_000_000
+def seconds(first: str, last: str) -> pl.Expr:
+    """Return the time between two instants [s], exact for whole seconds.
 
-
-def length_s() -> pl.Expr:
-    """Return the length of a window [s]."""
-    return _seconds("start", "end")
+    It isn't divided by a literal: Polars then multiplies by the reciprocal, but not in a frame of one row, so
+    the last bit would depend on what else is computed.
+    """
+    time_us = (pl.col(last) - pl.col(first)).dt.total_microseconds()
+    return (time_us // _S_US).cast(pl.Float64) + (time_us % _S_US).cast(pl.Float64) * 1e-6

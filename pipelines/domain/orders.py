@@ -28,6 +28,7 @@ from pipelines.domain.operations import (
     latest,
     overlapping,
     placed,
+    seconds,
     speaking,
 )
 from pipelines.domain.sums import exact_sum
@@ -126,7 +127,7 @@ def _due(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _completed(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
     known = (pl.col("received_at") <= pl.col("delivered_at")).fill_null(value=False)
-    lead_s = (pl.col("delivered_at") - pl.col("received_at")).dt.total_microseconds() / 1_000_000
+    lead_s = seconds("received_at", "delivered_at")
     sums = (
         placed(lines, days, "delivered_at")
         .group_by(_KEY)
@@ -145,8 +146,7 @@ def _executed(lines: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
     spans = lines.filter(pl.col("started_at").is_not_null()).select(
         "factory", start="started_at", end=pl.min_horizontal(*_ENDS, longest)
     )
-    running_s = (pl.col("to") - pl.col("from")).dt.total_microseconds() / 1_000_000
-    sums = overlapping(days, spans).group_by(_KEY).agg(running_s=exact_sum(running_s))
+    sums = overlapping(days, spans).group_by(_KEY).agg(running_s=exact_sum(seconds("from", "to")))
     filled = days.join(sums, on=_KEY, how="left")
     return element_rows(filled, "aoet_s", pl.col("running_s").fill_null(0.0), pl.col("covered"))
 

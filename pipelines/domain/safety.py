@@ -26,6 +26,7 @@ from pipelines.domain.operations import (
     latest,
     overlapping,
     placed,
+    seconds,
     shared_out,
     speaking,
     with_planned,
@@ -72,14 +73,14 @@ def _hours(reports: pl.DataFrame, amount: str, days: pl.DataFrame, planned: pl.D
     shares = shared_out(told, days, amount).select(*_KEY, "quantity", "quality", "reported_s")
     reported = merged(told.select("factory", start="at", end="until"))
     pieces = overlapping(days, planned.drop_nulls()).select("factory", day="start", start="from", end="to")
-    seconds = (pl.col("to") - pl.col("from")).dt.total_microseconds() / 1_000_000
-    met = overlapping(pieces, reported).group_by("factory", start="day").agg(met_s=exact_sum(seconds))
-    planned_s, met_s = pl.col("planned_s"), pl.col("met_s").fill_null(0.0)
+    met_s = exact_sum(seconds("from", "to"))
+    met = overlapping(pieces, reported).group_by("factory", start="day").agg(met_s=met_s)
+    planned_s = pl.col("planned_s")
     coverage = (
         pl.when(planned_s.is_null())
         .then(pl.col("reported_s").is_not_null().cast(pl.Float64))
         .when(planned_s > 0)
-        .then(met_s / planned_s)
+        .then(pl.col("met_s").fill_null(0.0) / planned_s)
         .otherwise(1.0)
     )
     return (

@@ -11,11 +11,11 @@ Belongs here: the integral of a level. Does not belong here: quantities shipped 
 
 import polars as pl
 
-from pipelines.domain.operations import as_facts, element_rows, latest, length_s, overlapping
+from pipelines.domain.operations import as_facts, element_rows, latest, overlapping, seconds
 from pipelines.domain.sums import exact_sum
 
 LONGEST_HOLD_DAYS = 31
-_DAY_S = 86_400
+_DAY_US = 86_400_000_000
 _OF_DAY = ["factory", "product", "start", "end"]
 
 
@@ -41,11 +41,13 @@ def daily_stock(
         OPERATIONS_SCHEMA, sorted by OPERATIONS_KEY: ``stock_unit_days`` of the time that is covered.
     """
     spans = _held(latest(levels, ("factory", "product", "at"), ("quantity",)), longest_hold_days)
-    held_s = (pl.col("to") - pl.col("from")).dt.total_microseconds() / 1_000_000
+    share = seconds("from", "to") / seconds("start", "end")
+    length_us = (pl.col("end") - pl.col("start")).dt.total_microseconds()
+    length_d = 1.0 + (length_us - _DAY_US).cast(pl.Float64) * (1 / _DAY_US)
     sums = (
         overlapping(windows, spans)
         .group_by(_OF_DAY)
-        .agg(unit_days=exact_sum(pl.col("quantity") * held_s / _DAY_S), held_s=exact_sum(held_s))
+        .agg(unit_days=exact_sum(pl.col("quantity") * share * length_d), share=exact_sum(share))
     )
     expected = (
         windows.join(begun, on="factory")
@@ -54,7 +56,7 @@ def daily_stock(
     )
     days = pl.concat([expected.select(_OF_DAY), sums.select(_OF_DAY)]).unique()
     filled = days.join(sums, on=_OF_DAY, how="left")
-    coverage = pl.col("held_s").fill_null(0.0) / length_s()
+    coverage = pl.col("share").fill_null(0.0)
     return as_facts([element_rows(filled, "stock_unit_days", pl.col("unit_days"), coverage)])
 
 
