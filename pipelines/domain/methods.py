@@ -20,4 +20,5 @@ METHODS: dict[str, int] = {
     # 2: what flowed back through a bidirectional meter is kept apart (`exported`).
     "facts_energy": 2,
     "facts_machine": FIRST,
+    "facts_operations": FIRST,
 }

@@ -8,9 +8,12 @@ from pipelines.connectors.store import ClusterStore
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import (
     ACCEPTED_SUSPECTS,
+    ELEMENTS_DAILY,
     EMISSIONS,
+    FACTS,
     FACTS_ENERGY,
     FACTS_MACHINE,
+    FACTS_OPERATIONS,
     KPIS,
     RAW,
     RELEASES,
@@ -21,8 +24,10 @@ _PROFILE = RAW[STREAMS["profile"].name]
 SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
     (FACTS_ENERGY, (RAW["energy"], _PROFILE, ACCEPTED_SUSPECTS)),
     (FACTS_MACHINE, (RAW["states"], RAW["counts"], _PROFILE)),
+    (FACTS_OPERATIONS, (*(RAW[s] for s in ("orders", "shipments", "safety", "stock", "costs")), _PROFILE)),
     (EMISSIONS, (FACTS_ENERGY,)),
-    (KPIS, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
+    (ELEMENTS_DAILY, (*FACTS, EMISSIONS)),
+    (KPIS, (ELEMENTS_DAILY,)),
     (RELEASES, (KPIS,)),
 )
 

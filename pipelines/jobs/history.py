@@ -13,8 +13,7 @@ from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
-from pipelines.jobs.touching import SOURCES
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_HISTORY, TABLES
+from pipelines.schemas.tables import FACTS, FACTS_ENERGY, FACTS_HISTORY
 
 
 def read_energy(night: Night, factory: str, first: date, last: date, by: Period) -> pl.DataFrame:
@@ -48,12 +47,13 @@ def history_of_day(night: Night, factory: str, day: date, table: str | None = No
     Raises:
         OperatorError: UNUSABLE_INPUT: there is no such fact table.
     """
-    if table is not None and table not in SOURCES:
+    known = [t.name for t in FACTS]
+    if table is not None and table not in known:
         raise unusable(
-            f"there is no fact table {table!r}; known: {', '.join(SOURCES)}",
-            f"사실 테이블 {table!r}이(가) 없습니다. 있는 것: {', '.join(SOURCES)}",
+            f"there is no fact table {table!r}; known: {', '.join(known)}",
+            f"사실 테이블 {table!r}이(가) 없습니다. 있는 것: {', '.join(known)}",
         )
-    tables = [TABLES[name] for name in SOURCES if table in (None, name)]
+    tables = [t for t in FACTS if table in (None, t.name)]
     past = (
         night.store.open(FACTS_HISTORY)
         .scan()

@@ -144,6 +144,22 @@ FACTS_MACHINE = Table(
     ("day", "bucket"),
 )  # fmt: skip
 
+FACTS_OPERATIONS = Table(
+    "facts_operations",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("product", pa.string(), "Id of the product; * where the element is not of one product."),
+        column("element", pa.string(), "Id of the element (pipelines/reference/kpi_elements.csv)."),
+        column("start", UTC_US, "Start of the factory's local day.", "us"),
+        column("end", UTC_US, "End of the factory's local day (exclusive).", "us"),
+        column("quantity", pa.float64(), "The element's amount of the day; null: not known.", "column unit"),
+        column("unit", pa.string(), "Unit of quantity."),
+        _COVERAGE, _QUALITY, *_FACT_STATE,
+    ]),
+    ("factory", "product", "element", "start"),
+    ("day", "bucket"),
+)  # fmt: skip
+
 FACTS_HISTORY = Table(
     "facts_history",
     pa.schema([
@@ -229,23 +245,49 @@ EMISSIONS = Table(
     ("day", "bucket"),
 )  # fmt: skip
 
+ELEMENTS_DAILY = Table(
+    "elements_daily",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("machine", pa.string(), "Id of the machine; * for what is the factory's."),
+        column("product", pa.string(), "Id of the product; * for what is of no product."),
+        column("element", pa.string(), "Id of the element (pipelines/reference/kpi_elements.csv)."),
+        column("quantity", pa.float64(), "The day's sum of what is known; null: not known, see reason.", "column unit"),
+        column("unit", pa.string(), "Unit of quantity."),
+        column("coverage", pa.float64(), "Share of weight_s that was measured.", "1"),
+        _QUALITY,
+        column("suspect", pa.bool_(), "Whether something suspect or estimated was left out."),
+        column("reason", pa.string(), "Why quantity is null, where more is known than that it is missing; else null."),
+        column("weight_s", pa.float64(), "Time that the quantity stands for.", "s"),
+        column("status", pa.string(), "provisional or final."),
+        column("version", pa.int32(), "Newest version of the facts that it rests on."),
+        column("profile_version", pa.string(), "Digest of the profile that was used."),
+        KNOWN_AT,
+    ]),
+    ("factory", "machine", "product", "element", "day"),
+    ("day", "bucket"),
+)  # fmt: skip
+
 KPIS = Table(
     "kpis",
     pa.schema([
         column("day", pa.date32(), "First local date of the period.", "date"),
         column("period", pa.string(), "day, month or rolling12."),
-        column("level", pa.string(), "machine, factory or member."),
-        column("subject", pa.string(), "Id of the factory or member; of a machine: factory/machine."),
+        column("level", pa.string(), "machine, factory, peer (a member's factories of one process) or member."),
+        column("subject", pa.string(), "Id of the factory or member; of a machine: factory/machine; of a peer: member/process."),
         column("kpi", pa.string(), "Id of the KPI or element."),
         column("definition_version", pa.string(), "Version of the definition."),
-        column("numerator", pa.float64(), "Sum of the numerator's element; null: not known.", "numerator unit"),
-        column("denominator", pa.float64(), "Sum of the denominator's element; null: not known.", "denominator unit"),
+        column("numerator", pa.float64(), "Product of the sums above the line, scaled; null: not known.", "numerator unit"),
+        column("denominator", pa.float64(), "Product of the sums below the line; null: not known, or a total.", "denominator unit"),
         column("value", pa.float64(), "numerator / denominator, or the total itself; null: see reason.", "column unit"),
         column("unit", pa.string(), "Unit of value."),
         column("reason", pa.string(), "Why value is null, or what marks a value that stays (above_one, suspect_excluded): codes joined by ;."),
         _COVERAGE,
         column("product_class", pa.string(), "What it may be compared with; null: not of one class."),
         column("status", pa.string(), "provisional or final."),
+        column("sums", pa.list_(pa.float64()), "The formula's sums in its order, without constants, over the units that have them all: what roll-ups add; null: no unit has them.", "by formula"),
+        column("weight", pa.float64(), "Time that coverage is weighted by, of all units (planned time of machines, else the time that elements stand for).", "s"),
+        column("covered", pa.float64(), "weight x coverage of the units that have all elements.", "s"),
         KNOWN_AT,
     ]),
     ("day", "period", "level", "subject", "kpi", "definition_version"),
@@ -281,17 +323,18 @@ RELEASES = Table(
     ("sequence",),
 )  # fmt: skip
 
+FACTS: tuple[Table, ...] = (FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS)
 RAW: dict[str, Table] = {s.name: raw_table(s) for s in STREAMS.values()}
 DERIVED: dict[str, Table] = {
     t.name: t
     for t in (
-        FACTS_ENERGY,
-        FACTS_MACHINE,
+        *FACTS,
         FACTS_HISTORY,
         ACCEPTED_SUSPECTS,
         DEAD_LETTERS,
         GAPS,
         EMISSIONS,
+        ELEMENTS_DAILY,
         KPIS,
         RELEASES,
     )
