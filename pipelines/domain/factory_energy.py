@@ -79,8 +79,9 @@ def metered_hours(facts: pl.DataFrame, meters: pl.DataFrame, by: Sequence[str]) 
 
     Returns:
         `by`, ``day, allocation, start, end, imported`` and ``exported`` [the carrier's unit, never netted
-        against each other; null: no meter knows it; exported also: none measures both ways], ``coverage`` (mean over the meters; null of a gap),
-        ``quality`` (the worst; null: nothing), ``status``; sorted by `by`, day, allocation, start.
+        against each other; null: no meter knows it; exported also: none measures both ways],
+        ``coverage`` (mean over the meters; null of a gap), ``quality`` (the worst; null: nothing),
+        ``status``; sorted by `by`, day, allocation, start.
     """
     place = [c for c in ("factory", "meter", "carrier", "profile_version") if c in meters.columns]
     rank = pl.col("quality").replace_strict(
