@@ -128,9 +128,13 @@ def test_each_carrier_has_its_own_element() -> None:
 
 def test_what_is_fed_into_the_grid_is_an_element_of_its_own_and_never_netted() -> None:
     tree = meters(("main", "electricity", None, None, True))
-    rows = elements(energy("a", [10.0] * 20 + [-4.0] * 4), of_meters=tree)
-    assert one(rows, "energy_kwh")["quantity"] == 200.0
-    assert one(rows, "electricity_export_kwh")["quantity"] == 16.0
+    # 20 h of 10 kWh; in the last four hours 3 kWh came in and 7 flowed back: a net of -4 kWh.
+    net = energy("a", [10.0] * 20 + [-4.0] * 4)
+    rows = elements(
+        net.with_columns(exported=pl.when(pl.col("quantity") < 0).then(7.0).otherwise(0.0)), of_meters=tree
+    )
+    assert one(rows, "energy_kwh")["quantity"] == 212.0
+    assert one(rows, "electricity_export_kwh")["quantity"] == 28.0
     assert elements(energy("a", FULL_DAY)).filter(element="electricity_export_kwh").is_empty()
 
 
