@@ -53,6 +53,7 @@ class FactDerivation:
         versions: raw table -> the version to read.
         unit_multipliers: carrier, kind, unit, multiplier.
         max_gap_s: longest gap that is bridged [s].
+        max_state_s: longest that a state holds without news [s]; null: no bound.
         accepted: factory, meter, start, end: disjoint spans in which suspect values are accepted.
     """
 
@@ -62,6 +63,7 @@ class FactDerivation:
     versions: dict[str, int]
     unit_multipliers: pl.DataFrame
     max_gap_s: int
+    max_state_s: int | None
     accepted: pl.DataFrame
 
     def derive(self, stretch: Stretch) -> int:
@@ -97,7 +99,13 @@ class FactDerivation:
         counts = self._rows(count_table, stretch)
         counters = counts.select("factory", "machine", "product")
         before = self._last_before(count_table, stretch, counters, counts, pl.lit(True))
-        times = hourly_machine_time(pl.concat([states, older]), stretch.machines, windows, stretch.planned)
+        times = hourly_machine_time(
+            pl.concat([states, older]),
+            stretch.machines,
+            windows,
+            stretch.planned,
+            max_state_s=self.max_state_s,
+        )
         quantities = hourly_quantities(
             pl.concat([counts, before]), windows, stretch.products, max_gap_s=self.max_gap_s
         )
@@ -163,7 +171,7 @@ class FactDerivation:
         Files say the greatest `until` that they hold, so those of a past that has ended are not read.
         """
         first, begin = self._margin(stretch)[0], stretch.windows["start"].min()
-        reaching = (pl.col("day") < first) & (pl.col("until") > begin)
+        reaching = (pl.col("day") < first) & (pl.col("until") >= begin)
         ours = pl.col("factory").is_in(stretch.windows["factory"].unique().to_list())
         return table.scan().filter(reaching, pl.col("bucket") == stretch.bucket, ours).collect()
 

@@ -22,7 +22,7 @@ from pipelines.domain.causes import (
     meters_differ,
 )
 from pipelines.domain.meters import misfit_meters
-from pipelines.domain.methods import FIRST, MAX_GAP, METHOD, METHODS
+from pipelines.domain.methods import FIRST, MAX_GAP, MAX_STATE, METHOD, METHODS, SETTINGS
 from pipelines.domain.zones import local_days
 from pipelines.jobs.bounding import Progress, progress_to, stored_progress
 from pipelines.jobs.night import Night
@@ -103,7 +103,8 @@ def sources_of(table: Table) -> tuple[str, ...]:
 def versions_now(night: Night, table: Table, raw: RawSnapshots) -> dict[str, int]:
     """Return source -> the version that a night works with: its tables' snapshots, and today's method."""
     tables = {t.table.name: t.version for t in raw.values()}
-    return {**tables, METHOD: METHODS[table.name], MAX_GAP: night.max_gap_s}
+    settings = {MAX_GAP: night.max_gap_s, MAX_STATE: night.max_state_s or 0}
+    return {**tables, METHOD: METHODS[table.name], **settings}
 
 
 def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Touched:
@@ -199,12 +200,10 @@ def _causes(about: _Touching, since: Since, news: Mapping[str, pl.DataFrame]) ->
 
 def _other_method(since: Since, now: Mapping[str, int]) -> str | None:
     """Say, as `before -> now`, how the accounted method differs from today's; null: it does not."""
-    used, gap = since[METHOD], since[MAX_GAP]
-    method = FIRST if used is None else used
-    if method != now[METHOD]:
-        return f"method {method} -> {now[METHOD]}"
-    if gap is not None and gap != now[MAX_GAP]:
-        return f"DC_MAX_GAP_S {gap} -> {now[MAX_GAP]}"
+    for name, unsaid in {METHOD: FIRST, **SETTINGS}.items():
+        used = unsaid if since[name] is None else since[name]
+        if used is not None and used != now[name]:
+            return f"{name} {used} -> {now[name]}"
     return None
 
 
