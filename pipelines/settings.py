@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     workers: int | None = Field(None, gt=0, description="Threads of the in-process runner; default: cores.")
     cutoff_h: float = Field(24.0, ge=0, description="A day is final this long after its end.")
     max_gap_s: int = Field(7200, gt=0, description="Longest gap that is bridged by interpolation.")
+    max_state_s: int | None = Field(
+        None,
+        gt=0,
+        description="Longest that a machine's state holds without news; unset: to its next change.",
+    )
     max_days: int = Field(400, gt=0, description="Most days that one night computes, oldest first.")
     lease_s: float = Field(120.0, gt=0, description="A lease not renewed for this long is free.")
     vacuum_retention_h: float = Field(168.0, gt=0, description="Orphaned files are kept this long.")

@@ -22,8 +22,6 @@ from pipelines.domain.safety import daily_safety
 from pipelines.domain.stock import LONGEST_HOLD_DAYS, daily_stock
 from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS, RAW, Table
 
-_LONGEST_STOP_DAYS = 31
-
 
 @dataclass(frozen=True)
 class Stretch:
@@ -61,6 +59,7 @@ class FactDerivation:
         versions: raw table -> the version to read.
         unit_multipliers: carrier, kind, unit, multiplier.
         max_gap_s: longest gap that is bridged [s].
+        max_state_s: longest that a state holds without news [s]; null: no bound.
         accepted: factory, meter, start, end: disjoint spans in which suspect values are accepted.
     """
 
@@ -70,6 +69,7 @@ class FactDerivation:
     versions: dict[str, int]
     unit_multipliers: pl.DataFrame
     max_gap_s: int
+    max_state_s: int | None
     accepted: pl.DataFrame
 
     def derive(self, stretch: Stretch) -> int:
@@ -86,10 +86,11 @@ class FactDerivation:
         return stretch.number
 
     def _energy(self, stretch: Stretch) -> pl.DataFrame:
-        readings = self._rows("energy", stretch)
+        table = self._open("energy")
+        readings = self._rows(table, stretch)
         registers = pl.col("kind") == "register"
         meters = readings.filter(registers).select("factory", "meter")
-        older = self._last_before("energy", stretch, meters, readings, registers)
+        older = self._last_before(table, stretch, meters, readings, registers)
         return hourly_energy(
             pl.concat([readings, older]),
             stretch.meters,
@@ -101,13 +102,20 @@ class FactDerivation:
 
     def _machine(self, stretch: Stretch) -> pl.DataFrame:
         windows = stretch.windows.select("factory", "start", "end")
-        states = pl.concat([self._rows("states", stretch), self._long_stops(stretch)])
+        state_table, count_table = self._open("states"), self._open("counts")
+        states = pl.concat([self._rows(state_table, stretch), self._long_stops(state_table, stretch)])
         machines = stretch.machines.select("factory", "machine")
-        older = self._last_before("states", stretch, machines, states, pl.col("until").is_null())
-        counts = self._rows("counts", stretch)
+        older = self._last_before(state_table, stretch, machines, states, pl.col("until").is_null())
+        counts = self._rows(count_table, stretch)
         counters = counts.select("factory", "machine", "product")
-        before = self._last_before("counts", stretch, counters, counts, pl.lit(True))
-        times = hourly_machine_time(pl.concat([states, older]), stretch.machines, windows, stretch.planned)
+        before = self._last_before(count_table, stretch, counters, counts, pl.lit(True))
+        times = hourly_machine_time(
+            pl.concat([states, older]),
+            stretch.machines,
+            windows,
+            stretch.planned,
+            max_state_s=self.max_state_s,
+        )
         quantities = hourly_quantities(
             pl.concat([counts, before]), windows, stretch.products, max_gap_s=self.max_gap_s
         )
@@ -152,13 +160,12 @@ class FactDerivation:
         ours = pl.col("factory").is_in(factories)
         return self._open(stream).scan().filter(pl.col("bucket") == stretch.bucket, ours).collect()
 
-    def _rows(self, stream: str, stretch: Stretch) -> pl.DataFrame:
+    def _rows(self, table: OpenTable, stretch: Stretch) -> pl.DataFrame:
         """Read a stretch's rows with a margin of days that covers the longest bridged gap."""
         first, last = self._margin(stretch)
         factories = stretch.windows["factory"].unique().to_list()
         return (
-            self._open(stream)
-            .scan()
+            table.scan()
             .filter(
                 pl.col("day").is_between(first, last),
                 pl.col("bucket") == stretch.bucket,
@@ -172,35 +179,43 @@ class FactDerivation:
         return stretch.days[0] - margin, stretch.days[-1] + margin
 
     def _last_before(
-        self, stream: str, stretch: Stretch, keys: pl.DataFrame, rows: pl.DataFrame, kinds: pl.Expr
+        self, table: OpenTable, stretch: Stretch, keys: pl.DataFrame, rows: pl.DataFrame, kinds: pl.Expr
     ) -> pl.DataFrame:
-        """Find the last earlier row of each key that `rows` lack, walking back day by day."""
+        """Find the last earlier row of each key that `rows` lack, walking back in ever longer steps.
+
+        Most are found on the day before; what was never heard of costs a step for each doubling of the past.
+        """
         begin = stretch.windows["start"].min()
         wanted = keys.unique().join(rows.filter(kinds, pl.col("at") < begin), on=keys.columns, how="anti")
-        table = self._open(stream)
         found: list[pl.DataFrame] = [table.empty()]
         first = self._margin(stretch)[0]
-        for day in sorted(
-            {d for d, b in table.partitions() if b == stretch.bucket and d < first}, reverse=True
-        ):
-            if wanted.is_empty():
-                break
-            older = table.read_days([(day, stretch.bucket)]).filter(kinds)
-            older = older.join(wanted, on=keys.columns, how="semi")
+        past = sorted({d for d, b in table.partitions() if b == stretch.bucket and d < first}, reverse=True)
+        taken = 0
+        while taken < len(past) and not wanted.is_empty():
+            step = past[taken : 2 * taken + 1]
+            taken += len(step)
+            older = (
+                table.scan()
+                .filter(
+                    pl.col("day").is_between(step[-1], step[0]), pl.col("bucket") == stretch.bucket, kinds
+                )
+                .join(wanted.lazy(), on=keys.columns, how="semi")
+                .collect()
+            )
             # Ties of one instant are settled by the domain's rule for duplicates, so all of them come.
             found.append(older.filter(pl.col("at") == pl.col("at").max().over(keys.columns)))
             wanted = wanted.join(older, on=keys.columns, how="anti")
         return pl.concat(found)
 
-    def _long_stops(self, stretch: Stretch) -> pl.DataFrame:
-        """Find the stop records from before the margin that reach into the stretch."""
+    def _long_stops(self, table: OpenTable, stretch: Stretch) -> pl.DataFrame:
+        """Find the stop records from before the margin that reach into the stretch, however old.
+
+        Files say the greatest `until` that they hold, so those of a past that has ended are not read.
+        """
         first, begin = self._margin(stretch)[0], stretch.windows["start"].min()
-        earliest = first - timedelta(days=_LONGEST_STOP_DAYS)
-        reaching = pl.col("day").is_between(earliest, first, closed="left") & (pl.col("until") > begin)
+        reaching = (pl.col("day") < first) & (pl.col("until") >= begin)
         ours = pl.col("factory").is_in(stretch.windows["factory"].unique().to_list())
-        return (
-            self._open("states").scan().filter(reaching, pl.col("bucket") == stretch.bucket, ours).collect()
-        )
+        return table.scan().filter(reaching, pl.col("bucket") == stretch.bucket, ours).collect()
 
     def _open(self, stream: str) -> OpenTable:
         table: Table = RAW[stream]

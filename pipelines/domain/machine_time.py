@@ -13,8 +13,10 @@ How the rules are read here, where they leave room:
 - `off` yields to every other state that holds at the same time, and an unknown state to all.
 - Coverage is the known share of the planned time; 1 where nothing is planned (there is nothing to know);
   without a calendar the known share of the hour. Quality is `measured`, null where coverage is 0.
+- A change of state holds until the machine's next change, however far that is: a message that was lost lets
+  the state before it run on. `max_state_s` bounds that: what is older is not known any more.
 - A failure is a moment at which the strongest state becomes down, stopped or repair and was none of them
-  before. At the very start of a window it counts only if a state before it is known.
+  before. Time without a known state is none of them: a machine may send nothing but stop records.
 """
 
 import polars as pl
@@ -46,25 +48,31 @@ _MACHINE = ["factory", "machine"]
 
 
 def hourly_machine_time(
-    states: pl.DataFrame, machines: pl.DataFrame, windows: pl.DataFrame, planned: pl.DataFrame
+    states: pl.DataFrame,
+    machines: pl.DataFrame,
+    windows: pl.DataFrame,
+    planned: pl.DataFrame,
+    *,
+    max_state_s: int | None = None,
 ) -> pl.DataFrame:
     """Sum each machine's seconds per hour and element; the rules stand at the head of this module.
 
     Args:
         states: ``factory, machine, at, until [us, UTC], state, sequence, record_timestamp``: changes of state
             (null `until`) and stop records, in the windows; also of each machine the last change before each
-            stretch of windows, and the stop records that reach into it. Any order, duplicates allowed: the
-            highest sequence wins, then the later record timestamp.
+            stretch of windows, and the stop records that reach into it or end where it begins. Any order,
+            duplicates allowed: the highest sequence wins, then the later record timestamp.
         machines: ``factory, machine``; states of others give no rows.
         windows: ``factory, start, end`` [us, UTC]: one local day each, disjoint within a factory.
         planned: ``factory, start, end`` as pipelines.domain.calendar.planned_segments gives it: disjoint; a
             row of nulls means that the factory's calendar is not known.
+        max_state_s: longest that a change of state holds [s]; stop records say their own end. Null: no bound.
 
     Returns:
         MACHINE_SCHEMA sorted by MACHINE_KEY, one row per machine and hour with product ``*``; times [s],
         quantities null.
     """
-    pieces = _pieces(_spans(states, windows), machines, windows, planned)
+    pieces = _pieces(_spans(states, windows, max_state_s), machines, windows, planned)
     seconds = (pl.col("next") - pl.col("instant")) / _US
     element = {
         name: pl.when(pl.col("level") == level).then(seconds).otherwise(0.0).sum()
@@ -103,7 +111,7 @@ def _us(column: str) -> pl.Expr:
     return pl.col(column).cast(INSTANT).to_physical().cast(pl.Int64)
 
 
-def _spans(states: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+def _spans(states: pl.DataFrame, windows: pl.DataFrame, max_state_s: int | None) -> pl.DataFrame:
     """Give every change of state and stop record its span [at, until) and precedence."""
     horizon = windows.group_by("factory").agg(horizon=_us("end").max())
     latest = (
@@ -112,13 +120,15 @@ def _spans(states: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
         .unique([*_MACHINE, "change", "at"], keep="last", maintain_order=True)
         .join(horizon, on="factory", maintain_order="left")
     )
-    following = _us("at").shift(-1).over([*_MACHINE, "change"])
+    following = _us("at").shift(-1).over([*_MACHINE, "change"]).fill_null(pl.col("horizon"))
+    if max_state_s is not None:
+        following = pl.min_horizontal(following, _us("at") + max_state_s * _US)
     level = pl.col("state").replace_strict(_PRECEDENCE, default=0, return_dtype=pl.Int8)
     return (
         latest.select(
             *_MACHINE,
             begin=_us("at"),
-            stop=pl.when("change").then(following.fill_null(pl.col("horizon"))).otherwise(_us("until")),
+            stop=pl.when("change").then(following).otherwise(_us("until")),
             level=level,
         )
         .filter(pl.col("begin") < pl.col("stop"), pl.col("level") > 0)
@@ -144,13 +154,12 @@ def _pieces(
         *(_events(spans.join(known, on=_MACHINE, how="semi").filter(level=n), f"level_{n}") for n in _LEVELS),
         _events(shifts.join(known, on="factory"), "plan"),
         _events(bounds.join(known, on="factory"), "window"),
-        bounds.join(known, on="factory").select(*_MACHINE, instant="begin", opens=pl.lit(value=True)),
         hours.join(known, on="factory").select(*_MACHINE, "hour", instant="hour"),
     ], how="diagonal")  # fmt: skip
     counts = [*(f"level_{n}" for n in _LEVELS), "plan", "window"]
     return (
         events.group_by(*_MACHINE, "instant")
-        .agg(pl.col(counts).sum(), pl.col("hour").max(), opens=pl.col("opens").any())
+        .agg(pl.col(counts).sum(), pl.col("hour").max())
         .sort(*_MACHINE, "instant")
         .with_columns(pl.col(counts).cum_sum().over(_MACHINE), pl.col("hour").forward_fill().over(_MACHINE))
         .with_columns(
@@ -172,9 +181,7 @@ def _pieces(
 
 def _failure_begins() -> pl.Expr:
     before = pl.col("level").shift().over(_MACHINE).fill_null(0)
-    entered = pl.col("level").is_in(_FAILING) & ~before.is_in(_FAILING)
-    # A machine of which nothing was known before the window is not known to have entered anything.
-    return entered & ~(pl.col("opens") & (before == 0))
+    return pl.col("level").is_in(_FAILING) & ~before.is_in(_FAILING)
 
 
 def _events(spans: pl.DataFrame, what: str) -> pl.DataFrame:

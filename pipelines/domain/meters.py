@@ -502,9 +502,9 @@ def _part_amounts(spans: pl.DataFrame, timeline: Timeline, found: Overlaps) -> F
 def _exported(spans: pl.DataFrame, timeline: Timeline, found: Overlaps) -> Floats:
     """Sum per hour what flowed back: the area below zero of each span's rate, which is linear in time."""
     amount, skew = spans["amount"].to_numpy(), spans["skew"].to_numpy()
-    whole = _below_zero(amount - skew, amount + skew)
-    if not whole.any():
+    if not (amount < np.abs(skew)).any():  # most often: nothing ever flows back
         return np.zeros(found.first.size)
+    whole = _below_zero(amount - skew, amount + skew)
     span = found.part_span
     length = timeline.end[span] - timeline.start[span]
     begin, end = ((bound - timeline.start[span]) / length for bound in (found.part_start, found.part_end))

@@ -10,8 +10,11 @@ Does not belong here: versions of KPI definitions (pipelines/reference/kpis.yaml
 METHOD = "method"
 """Under which name a table's commit records the version that its rows were computed by."""
 
-MAX_GAP = "setting/max_gap_s"
-"""Likewise the longest gap that was bridged [s]: a setting, but another one gives other values too."""
+MAX_GAP, MAX_STATE = "setting/max_gap_s", "setting/max_state_s"
+SETTINGS: dict[str, int | None] = {MAX_GAP: None, MAX_STATE: 0}
+"""Likewise settings, for another one gives other values too: name -> what holds for rows of which no commit
+says theirs; null: not known. MAX_GAP is the longest gap that is bridged [s], MAX_STATE the longest that a
+state holds without news [s; 0: no bound]."""
 
 FIRST = 1
 """What computed rows of which no commit says their method."""
@@ -19,6 +22,7 @@ FIRST = 1
 METHODS: dict[str, int] = {
     # 2: what flowed back through a bidirectional meter is kept apart (`exported`).
     "facts_energy": 2,
-    "facts_machine": FIRST,
+    # 2: the first state that a machine ever tells may be a failure at midnight too, as at any other time.
+    "facts_machine": 2,
     "facts_operations": FIRST,
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from pipelines.connectors.store import OpenTable
-from pipelines.domain.methods import MAX_GAP
+from pipelines.domain.methods import SETTINGS
 
 _THROUGH, _NOMINAL = "bounded/through", "bounded/nominal"
 
@@ -45,7 +45,7 @@ def stored_progress(facts: OpenTable, sources: Iterable[str]) -> Progress | None
     versions: dict[str, int] = {}
     for source in sources:
         version, consumed = facts.position(_version(source)), facts.position(source)
-        if version is None or (source != MAX_GAP and version < (-1 if consumed is None else consumed)):
+        if version is None or (source not in SETTINGS and version < (-1 if consumed is None else consumed)):
             return None
         versions[source] = version
     if through is None or nominal_s is None:

@@ -159,6 +159,7 @@ def _computed(
             versions={t.table.name: t.version for t in raw.values()},
             unit_multipliers=night.unit_multipliers,
             max_gap_s=night.max_gap_s,
+            max_state_s=night.max_state_s,
             accepted=_accepted(raw),
         )
         left = run_staged(

@@ -48,6 +48,7 @@ class Night:
     slice_bytes: int = 32 * 1024 * 1024
     cutoff_h: float = 24.0
     max_gap_s: int = 7200
+    max_state_s: int | None = None
     max_days: int = 400
     bucket_count: int = 1
 

@@ -164,6 +164,7 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         slice_bytes=settings.slice_bytes,
         cutoff_h=settings.cutoff_h,
         max_gap_s=settings.max_gap_s,
+        max_state_s=settings.max_state_s,
         max_days=settings.max_days,
         bucket_count=bucket_count(store, settings),
     )

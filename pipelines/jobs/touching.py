@@ -22,7 +22,7 @@ from pipelines.domain.causes import (
     meters_differ,
 )
 from pipelines.domain.meters import misfit_meters
-from pipelines.domain.methods import FIRST, MAX_GAP, METHOD, METHODS
+from pipelines.domain.methods import FIRST, MAX_GAP, MAX_STATE, METHOD, METHODS, SETTINGS
 from pipelines.domain.zones import local_days
 from pipelines.jobs.bounding import Progress, progress_to, stored_progress
 from pipelines.jobs.night import Night
@@ -56,6 +56,17 @@ _OWNERS = {
 }  # fmt: skip
 _IN_PROFILES = {"meter", "machine"}
 _LASTING = {"states"}
+# What is kept of new rows by owner and day, and how it is made of rows and of parts.
+_BOUNDS = {"first_at": pl.col("at").min(), "last_at": pl.col("at").max()}
+_STATE_BOUNDS = {**_BOUNDS, "changes": pl.col("until").is_null().any(), "ends_at": pl.col("until").max()}
+_MERGED = {
+    "first_at": pl.col("first_at").min(),
+    "last_at": pl.col("last_at").max(),
+    "changes": pl.col("changes").any(),
+    "ends_at": pl.col("ends_at").max(),
+}
+# Rows of one owner that are differences only among themselves.
+_APART = {"energy": "kind", "counts": "product"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,8 @@ def sources_of(table: Table) -> tuple[str, ...]:
 def versions_now(night: Night, table: Table, raw: RawSnapshots) -> dict[str, int]:
     """Return source -> the version that a night works with: its tables' snapshots, and today's method."""
     tables = {t.table.name: t.version for t in raw.values()}
-    return {**tables, METHOD: METHODS[table.name], MAX_GAP: night.max_gap_s}
+    settings = {MAX_GAP: night.max_gap_s, MAX_STATE: night.max_state_s or 0}
+    return {**tables, METHOD: METHODS[table.name], **settings}
 
 
 def touched_days(night: Night, profiles: Profiles, facts: OpenTable, raw: RawSnapshots) -> Touched:
@@ -202,12 +214,10 @@ def _causes(about: _Touching, since: Since, news: Mapping[str, pl.DataFrame]) ->
 
 def _other_method(since: Since, now: Mapping[str, int]) -> str | None:
     """Say, as `before -> now`, how the accounted method differs from today's; null: it does not."""
-    used, gap = since[METHOD], since[MAX_GAP]
-    method = FIRST if used is None else used
-    if method != now[METHOD]:
-        return f"method {method} -> {now[METHOD]}"
-    if gap is not None and gap != now[MAX_GAP]:
-        return f"DC_MAX_GAP_S {gap} -> {now[MAX_GAP]}"
+    for name, unsaid in {METHOD: FIRST, **SETTINGS}.items():
+        used = unsaid if since[name] is None else since[name]
+        if used is not None and used != now[name]:
+            return f"{name} {used} -> {now[name]}"
     return None
 
 
@@ -246,7 +256,7 @@ def _of_decisions(about: _Touching, since: Since) -> Iterator[tuple[FactoryDay, 
 
 
 def _corrected(about: _Touching, since: Since) -> pl.DataFrame:
-    """Return factory, meter, day, first_at, last_at of new readings that contradict an older one.
+    """Return factory, meter, kind, day, first_at, last_at of new readings that contradict an older one.
 
     An older one of the same factory, meter, kind and instant. Only days near final ones are looked at: no
     other day has a cause.
@@ -264,8 +274,8 @@ def _corrected(about: _Touching, since: Since) -> pl.DataFrame:
     parts = [
         _contradictions(raw, days[n : n + _DAYS_AT_ONCE], files) for n in range(0, len(days), _DAYS_AT_ONCE)
     ]
-    empty = raw.empty().select("factory", "meter", "day", first_at="at", last_at="at")
-    return pl.concat([empty, *parts]).sort("factory", "meter", "day")
+    empty = raw.empty().select("factory", "meter", "kind", "day", first_at="at", last_at="at")
+    return pl.concat([empty, *parts]).sort("factory", "meter", "kind", "day")
 
 
 def _contradictions(
@@ -288,30 +298,36 @@ def _contradictions(
     return (
         new.join(older, on=instant)
         .filter(differs)
-        .group_by("factory", "meter", "day")
+        .group_by("factory", "meter", "kind", "day")
         .agg(first_at=pl.col("at").min(), last_at=pl.col("at").max())
     )
 
 
 def _news(since: Since, raw: OpenTable, owner: str) -> pl.DataFrame:
-    """Return factory, owner, day, first_at, last_at of the rows that came after a version."""
+    """Return factory, owner, day, first_at, last_at of the rows that came after a version.
+
+    Of energy each kind, of counts each product for itself. Of states also changes (whether any is a change,
+    not a stop record) and ends_at (the latest end of the stop records).
+    """
     actions = raw.changes_since(since[raw.table.name])
-    keys = ["factory", owner, "day"]
-    bounds = [pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")]
+    apart = [name for stream, name in _APART.items() if raw.table.name == RAW[stream].name]
+    keys = ["factory", owner, *apart, "day"]
+    lasting = raw.table.name in {RAW[stream].name for stream in _LASTING}
+    bounds = _STATE_BOUNDS if lasting else _BOUNDS
+    columns = ["factory", owner, *apart, "at", *(["until"] if lasting else [])]
     if actions is None:
-        return raw.scan().group_by(keys).agg(bounds).sort(keys).collect()
+        return raw.scan().group_by(keys).agg(**bounds).sort(keys).collect()
     parts = [
-        raw.read_files([a["path"]], ["factory", owner, "at"])
+        raw.read_files([a["path"]], columns)
         .with_columns(day=pl.lit(date.fromisoformat(a["partitionValues"]["day"])))
         .group_by(keys)
-        .agg(bounds)
+        .agg(**bounds)
         for a in actions
         if a["kind"] == "add"
     ]
     if not parts:
-        return raw.scan().group_by(keys).agg(bounds).limit(0).collect()
-    merged = pl.concat(parts).group_by(keys)
-    return merged.agg(pl.col("first_at").min(), pl.col("last_at").max()).sort(keys)
+        return raw.scan().group_by(keys).agg(**bounds).limit(0).collect()
+    return pl.concat(parts).group_by(keys).agg(**{name: _MERGED[name] for name in bounds}).sort(keys)
 
 
 def _strangers(profiles: Profiles, stream: str, rows: pl.DataFrame) -> Iterator[str]:
@@ -415,9 +431,10 @@ def _reached(
 ) -> Iterator[FactoryDay]:
     """Give the factory-days that new rows reach.
 
-    A reading reaches the days within the longest bridged gap on both sides, and the day of the next reading,
-    which owns the gap between them. A machine's state reaches every day until its next change. What an event
-    of operations reaches is told in pipelines.jobs.reaching.
+    A reading reaches the days within the longest bridged gap on both sides, and the day of the next reading
+    of its kind, which owns the gap between them. A machine's change of state reaches every day until its next
+    change, a stop record every day until its end. What an
+    event of operations reaches is told in pipelines.jobs.reaching.
     """
     if rows.is_empty():
         return
@@ -435,20 +452,35 @@ def _reached(
         "factory", "day", "before", "after", "next"
     ).iter_rows():
         yield from ((factory, d) for d in {day, begin, end})
-        last = following or (spans[factory].last if factory in spans else day)
-        if stream in _LASTING:
-            yield from ((factory, d) for d in Span(day, last).days())
-        elif following is not None:
+        if stream not in _LASTING and following is not None:
             yield factory, following
+    if stream in _LASTING:
+        yield from _lasting(places, zones, spans)
+
+
+def _lasting(places: pl.DataFrame, zones: pl.DataFrame, spans: Mapping[str, Span]) -> Iterator[FactoryDay]:
+    """Give every day that new changes of state and stop records hold on."""
+    ends = places.filter(pl.col("ends_at").is_not_null()).select("factory", "day", at="ends_at")
+    stops = ends.with_columns(last=local_days(ends, zones)).select("factory", "day", "last")
+    changes = places.filter("changes").select("factory", "day", last="next")
+    for factory, day, last in pl.concat([stops, changes]).iter_rows():
+        if factory in spans:
+            until = spans[factory].last if last is None else min(last, spans[factory].last)
+            yield from ((factory, d) for d in Span(day, until).days())
 
 
 def _next_days(rows: pl.DataFrame, raw: OpenTable, owner: str) -> pl.Series:
-    """Return the day of the next stored row after each (factory, owner, day); null: there is none."""
-    keys = ["factory", owner]
+    """Return the day of the next stored row after each (factory, owner, day); null: there is none.
+
+    Of states the next change: a stop record ends no state. Of readings the next of their kind, of counts the
+    next of their product.
+    """
+    keys = ["factory", owner, *(name for name in _APART.values() if name in rows.columns and name != owner)]
+    ends = pl.col("until").is_null() if "changes" in rows.columns else pl.lit(value=True)
     first = rows["day"].min()
     later = (
         raw.scan()
-        .filter(pl.col("day") > first)
+        .filter(pl.col("day") > first, ends)
         .select(*keys, "day")
         .unique()
         .collect()

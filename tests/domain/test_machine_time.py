@@ -1,4 +1,5 @@
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 import polars as pl
@@ -133,7 +134,7 @@ def test_a_failure_is_an_entry_from_outside() -> None:
 
 def test_a_machine_found_down_at_the_start_has_not_failed_in_the_window() -> None:
     assert hours(states(state(-5, "down")), spans((8, 17)))["failures"].sum() == 0
-    assert hours(states(state(0, "down")), spans((8, 17)))["failures"].sum() == 0
+    assert hours(states(state(-2, "stopped", until=1)), spans((8, 17)))["failures"].sum() == 0
     assert hours(states(state(-5, "running"), state(0, "down")), spans((8, 17)))["failures"].sum() == 1
 
 
@@ -171,6 +172,97 @@ def test_several_machines_and_factories_do_not_mix() -> None:
 def test_days_of_summer_time_have_their_hours(day: date, count: int) -> None:
     on = day_windows(pl.DataFrame({"factory": ["a1"], "zone": ["Europe/Berlin"]}), day)
     assert hours(states(), NO_CALENDAR, on).height == count
+
+
+def test_a_stop_within_a_stop_and_one_across_its_end_count_each_second_once() -> None:
+    """Stopped 8:00-11:00, repair in it 9:00-9:30, maintenance across its end 10:30-11:30; else running."""
+    facts = hours(
+        states(
+            state(7, "running"),
+            state(8, "stopped", until=11),
+            state(9, "repair", until=9.5),
+            state(10.5, "maintenance", until=11.5),
+        ),
+        spans((7, 17)),
+    )
+    totals = facts.select(pl.col("adot_s", "cmt_s", "pmt_s", "apt_s").sum() / 60).row(0)
+    # Down 8:00-9:00 and 9:30-10:30, repair 30 min, maintenance 60, running 7:00-8:00 and 11:30-24:00.
+    assert totals == (120.0, 30.0, 60.0, 60.0 + 12.5 * 60)
+    # One failure: out of repair back to stopped, and on to maintenance, is none.
+    assert facts["failures"].sum() == 1
+
+
+def test_the_same_stop_told_twice_with_another_end_counts_by_its_higher_sequence() -> None:
+    rows = states(
+        state(7, "running"),
+        state(8, "stopped", until=12, sequence=2),
+        state(8, "stopped", until=10, sequence=3),
+    )
+    assert hours(rows, spans((7, 17)))["adot_s"].sum() == 2 * 3600
+
+
+def test_a_stop_that_ends_where_the_next_begins_is_one_failure() -> None:
+    rows = states(state(7, "running"), state(8, "stopped", until=9), state(9, "repair", until=10))
+    assert hours(rows, spans((7, 17)))["failures"].sum() == 1
+
+
+def test_a_stop_that_never_ends_runs_on_from_day_to_day() -> None:
+    rows = states(state(7, "running"), state(20, "down"))
+    facts = hours(rows, spans((7, 17), (31, 41)), windows(DAY, DAY + timedelta(days=1)))
+    assert facts["adot_s"].sum() == 28 * 3600
+    assert facts["failures"].sum() == 1
+    alone = hours(rows, spans((31, 41)), windows(DAY + timedelta(days=1)))
+    assert (alone["adot_s"].sum(), alone["failures"].sum()) == (24 * 3600, 0)
+
+
+def test_a_machine_without_any_event_is_unknown_where_time_is_planned_and_off_elsewhere() -> None:
+    facts = hours(states(), spans((8, 17)))
+    assert facts.select(pl.col("pbt_s", "unknown_s", "off_s").sum() / 3600).row(0) == (9.0, 9.0, 15.0)
+    assert at_hour(facts, 8, "coverage", "quality", "failures") == (0.0, None, 0)
+
+
+def test_a_state_whose_end_was_lost_holds_no_longer_than_the_longest_plausible_one() -> None:
+    """Running from 8:00, and no more news: with a bound of two hours the time after 10:00 is not known."""
+    rows = states(state(8, "running"), state(8.5, "stopped", until=12))
+    bounded = hourly_machine_time(rows, MACHINES, windows(), spans((8, 17)), max_state_s=7200)
+    assert bounded["apt_s"].sum() == 0.5 * 3600
+    assert bounded["adot_s"].sum() == 3.5 * 3600  # a stop record says its own end
+    assert bounded["unknown_s"].sum() == 5 * 3600
+    assert hours(rows, spans((8, 17)))["apt_s"].sum() == 12.5 * 3600
+
+
+def test_news_in_time_lets_a_state_go_on() -> None:
+    rows = states(state(8, "running"), state(9.5, "running"), state(11.5, "off"))
+    bounded = hourly_machine_time(rows, MACHINES, windows(), spans((8, 17)), max_state_s=7200)
+    assert bounded["apt_s"].sum() == 3.5 * 3600
+
+
+def test_a_state_across_a_shift_a_midnight_and_a_month_is_cut_at_each() -> None:
+    """Running from 31 October 21:00 to 1 November 3:00; the night shift is planned 22:00 to 2:00."""
+    last, first = date(2025, 10, 31), date(2025, 11, 1)
+    midnight = day_window(first, SEOUL)[0]
+
+    def at(hours: float) -> datetime:
+        return midnight + timedelta(hours=hours)
+
+    rows = pl.DataFrame(
+        [("a1", "p1", at(h), None, name, 1, at(h)) for h, name in ((-3, "running"), (3, "off"))],
+        schema=STATE_SCHEMA, orient="row",
+    )  # fmt: skip
+    planned = pl.DataFrame([("a1", at(-2), at(2))], schema=WINDOW_SCHEMA, orient="row")
+    facts = hours(rows, planned, windows(last, first))
+    local = facts.with_columns(pl.col("start").dt.convert_time_zone(SEOUL))
+    months = (
+        local.group_by(pl.col("start").dt.month()).agg(pl.col("apt_s", "pbt_s").sum() / 3600).sort("start")
+    )
+    assert months.rows() == [(10, 3.0, 2.0), (11, 3.0, 2.0)]
+
+
+def test_a_machine_that_sends_nothing_but_stop_records_fails_at_each() -> None:
+    rows = states(state(0, "stopped", until=1), state(8, "stopped", until=9), state(9, "repair", until=10))
+    facts = hours(rows, spans((8, 17)))
+    assert facts["failures"].sum() == 2
+    assert at_hour(facts, 0, "failures") == (1,)
 
 
 STATES = [
@@ -224,9 +316,60 @@ def test_days_computed_alone_equal_days_computed_together(
         changes = rows.filter(pl.col("until").is_null(), pl.col("at") < start)
         near = rows.filter(
             (pl.col("at") < end)
-            & ((pl.col("at") >= start) | (pl.col("until") > start).fill_null(value=False))
+            & ((pl.col("at") >= start) | (pl.col("until") >= start).fill_null(value=False))
         )
         last = changes.filter(pl.col("at") == pl.col("at").max())
         mine = planned.filter(pl.col("start").is_between(start, end))
         alone.append(hours(pl.concat([near, last]), mine, windows(day)))
     assert_frame_equal(pl.concat(alone).sort(MACHINE_KEY), together, check_exact=True)
+
+
+ZONE_DAYS = st.sampled_from([
+    ("Asia/Seoul", date(2025, 10, 31)),  # the end of a month
+    ("Asia/Seoul", date(2025, 12, 31)),
+    ("Europe/Berlin", date(2025, 3, 30)),  # 23 hours
+    ("Europe/Berlin", date(2025, 10, 26)),  # 25 hours
+])  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS, ZONE_DAYS, st.lists(st.integers(1, 71 * 60), max_size=6), st.randoms(use_true_random=False))
+def test_any_cut_order_and_duplication_gives_the_same_seconds(
+    events: list[tuple[float, str, float | None, int]],
+    place: tuple[str, date],
+    cuts: list[int],
+    random: Random,
+) -> None:
+    """Three days at once are the sum of the same time cut anywhere, each piece from its own neighbourhood."""
+    zone, middle = place
+    whole = pl.concat([windows_in(zone, middle + timedelta(days=n)) for n in (-1, 0, 1)])
+    shift = whole["start"][0] - clock(0)
+    rows = drawn(events).with_columns(pl.col("at", "until", "record_timestamp") + shift)
+    start, end = whole["start"].min(), whole["end"].max()
+    assert isinstance(start, datetime)
+    assert isinstance(end, datetime)
+    planned = pl.DataFrame([("a1", start + (end - start) / 4, end)], schema=WINDOW_SCHEMA, orient="row")
+    together = hours(rows, planned, pl.DataFrame([("a1", start, end)], schema=WINDOW_SCHEMA, orient="row"))
+    bounds = sorted({start, end, *(start + timedelta(minutes=m) for m in cuts), *whole["start"]})
+    parts = []
+    for first, last in pairwise(bounds):
+        piece = pl.DataFrame([("a1", first, last)], schema=WINDOW_SCHEMA, orient="row")
+        mixed = pl.concat([rows, rows]).sample(fraction=1, shuffle=True, seed=random.randint(0, 99))
+        parts.append(hours(neighbourhood(mixed, first, last), planned, piece))
+    columns = ["pbt_s", *BUCKETS, "failures"]
+    expected = together.select(pl.col(columns).sum()).row(0)
+    found = pl.concat(parts).select(pl.col(columns).sum()).row(0)
+    assert found == pytest.approx(expected)
+    assert sum(found[1:-1]) == pytest.approx((end - start).total_seconds())
+
+
+def windows_in(zone: str, day: date) -> pl.DataFrame:
+    return day_windows(pl.DataFrame({"factory": ["a1"], "zone": [zone]}), day)
+
+
+def neighbourhood(rows: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return what a night reads for a window: its events, what reaches in, the last change before."""
+    changes = rows.filter(pl.col("until").is_null(), pl.col("at") < start)
+    reaching = (pl.col("until") >= start).fill_null(value=False)
+    near = rows.filter((pl.col("at") < end) & ((pl.col("at") >= start) | reaching))
+    return pl.concat([near, changes.filter(pl.col("at") == pl.col("at").max())])

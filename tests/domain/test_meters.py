@@ -195,6 +195,31 @@ def test_without_a_maximum_a_roll_over_uses_less_than_half_of_the_range() -> Non
     assert hour(hourly(registers((10, 9000), (11, 4000)), of=of), 10) == (4000.0, 0.0, "estimated")
 
 
+def test_a_register_may_roll_over_again_and_again() -> None:
+    # Two digits: 90 -> 10 (20), 10 -> 55 (45), 55 -> 95 (40), 95 -> 5 (10).
+    of = meters(meter(register_digits=2))
+    facts = hourly(registers((10, 90), (10.25, 10), (10.5, 55), (10.75, 95), (11, 5)), of=of)
+    assert hour(facts, 10) == (20.0 + 45.0 + 40.0 + 10.0, 1.0, "measured")
+
+
+def test_a_drop_that_is_neither_a_plausible_roll_over_nor_a_plausible_start_is_suspect() -> None:
+    # 5000 -> 300 in an hour: 5300 across the wrap, 300 since zero, and at most 20 can flow.
+    of = meters(meter(register_digits=4, maximum_per_h=20.0))
+    assert hour(hourly(registers((10, 5000), (11, 300)), of=of), 10) == (300.0, 0.0, "suspect")
+
+
+def test_a_drop_of_a_register_whose_digits_nobody_told_is_a_reset_never_a_roll_over() -> None:
+    assert hour(hourly(registers((10, 9990), (11, 5))), 10) == (5.0, 0.0, "estimated")
+
+
+def test_a_roll_over_is_as_plausible_as_its_time_is_long() -> None:
+    # 9990 -> 30 are 40 kWh: too much for an hour at 20 kW (as are 30 since zero), but not for two hours.
+    of = meters(meter(register_digits=4, maximum_per_h=20.0))
+    assert hour(hourly(registers((10, 9990), (11, 30)), of=of), 10) == (30.0, 0.0, "suspect")
+    two_hours = hourly(registers((10, 9990), (12, 30)), of=of)
+    assert [hour(two_hours, h)[0] for h in (10, 11)] == [20.0, 20.0]
+
+
 def test_after_a_reset_only_the_usage_since_zero_counts() -> None:
     facts = hourly(registers((10, 500), (10.5, 505), (10.75, 2), (11, 4)))
     assert hour(facts, 10) == (5.0 + 2.0 + 2.0, 0.75, "estimated")
@@ -256,6 +281,57 @@ def test_a_meter_change_uses_closing_and_opening_values() -> None:
     )
     facts = hourly(registers((10, 500), (11, 13)), of=of)
     assert hour(facts, 10) == (5.0 + 3.0, 1.0, "measured")
+
+
+def test_a_meter_change_without_its_closing_value_does_not_know_what_was_before_it() -> None:
+    # 500 -> 502 until 10:15; then nothing until the new meter's 10 at 10:30, and 13 at 11:00.
+    of = meters(meter(valid_to=clock(10.5)), meter(valid_from=clock(10.5), opening_value=10.0))
+    facts = hourly(registers((10, 500), (10.25, 502), (11, 13)), of=of)
+    assert hour(facts, 10) == (2.0 + 3.0, 0.75, "measured")
+
+
+def test_a_meter_change_without_its_opening_value_does_not_know_what_came_after_it() -> None:
+    # 500 -> 505 until 10:30; the new meter is first read at 10:45 (13) and then at 11:00 (14).
+    of = meters(meter(valid_to=clock(10.5), closing_value=505.0), meter(valid_from=clock(10.5)))
+    facts = hourly(registers((10, 500), (10.75, 13), (11, 14)), of=of)
+    assert hour(facts, 10) == (5.0 + 1.0, 0.75, "measured")
+
+
+def test_a_new_meter_that_shows_less_is_neither_a_reset_nor_a_roll_over() -> None:
+    """9990 -> 9995 until the swap, then 0 -> 4: a roll-over would be 9990 -> 4 = 14, a reset 4."""
+    of = meters(
+        meter(register_digits=4, valid_to=clock(10.5), closing_value=9995.0),
+        meter(register_digits=4, valid_from=clock(10.5), opening_value=0.0),
+    )
+    assert hour(hourly(registers((10, 9990), (11, 4)), of=of), 10) == (5.0 + 4.0, 1.0, "measured")
+
+
+def test_a_swap_across_carriers_keeps_each_amount_in_its_own() -> None:
+    gas = pl.DataFrame([("natural_gas", "register", "Nm3", 1.0)], schema=MULTIPLIER_SCHEMA, orient="row")
+    of = meters(
+        meter(valid_to=clock(10.5), closing_value=505.0),
+        meter(carrier="natural_gas", unit="Nm3", valid_from=clock(10.5), opening_value=10.0),
+    )
+    rows = pl.concat([registers((10, 500)), registers((11, 13), carrier="natural_gas", unit="Nm3")])
+    facts = hourly_energy(
+        rows, of, windows(), max_gap_s=GAP_S, unit_multipliers=pl.concat([MULTIPLIERS, gas])
+    )
+    known = facts.drop_nulls("quantity").select("carrier", "quantity", "unit", "coverage")
+    assert known.rows() == [("electricity", 5.0, "kWh", 0.5), ("natural_gas", 3.0, "Nm3", 0.5)]
+
+
+@pytest.mark.parametrize(("gap_s", "bridged"), [(7199, True), (7200, True), (7201, False)])
+def test_the_longest_gap_is_bridged_and_a_second_more_is_not(gap_s: int, *, bridged: bool) -> None:
+    gap = gap_s / 3600
+    register = hourly(registers((9, 100), (9 + gap, 124)))
+    interval = hourly(readings(reading(9, 24, "interval", stamp="start", length_s=gap_s)))
+    power = hourly(readings(reading(9, 12, "power"), reading(9 + gap, 12, "power")))
+    for facts in (register, interval):
+        assert (facts.filter(allocation="hour")["quantity"].sum() == pytest.approx(24.0)) == bridged
+        assert [row[2] for row in unallocated(facts)] == ([] if bridged else [24.0])
+    # Two samples that far apart say nothing at all; else 12 kW for so long.
+    assert power["quantity"].sum() == pytest.approx(12 * gap if bridged else 0.0)
+    assert unallocated(power) == []
 
 
 def test_a_meter_change_without_values_leaves_the_time_between_unknown() -> None:
@@ -543,6 +619,25 @@ def test_hours_and_unallocated_amounts_add_up_to_the_register(steps: list[tuple[
     assert facts["quantity"].sum() == pytest.approx(sum(amount for _, amount in steps), abs=1e-6)
     assert (facts["quantity"].drop_nulls() >= 0).all()
     assert facts["coverage"].is_between(0, 1).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS, st.lists(st.booleans(), min_size=40, max_size=40), st.randoms(use_true_random=False))
+def test_import_and_export_add_up_apart_in_any_order(
+    steps: list[tuple[int, float]], backwards: list[bool], random: Random
+) -> None:
+    signed = [
+        (gap, -amount if back else amount) for (gap, amount), back in zip(steps, backwards, strict=False)
+    ]
+    rows = series(signed)
+    of = meters(meter(bidirectional=True))
+    facts = hourly(rows, of=of, on=covering(rows))
+    imported = facts["quantity"].sum() + facts["exported"].sum()
+    assert imported == pytest.approx(sum(a for _, a in signed if a > 0), abs=1e-6)
+    assert facts["exported"].sum() == pytest.approx(-sum(a for _, a in signed if a < 0), abs=1e-6)
+    assert (facts["exported"].drop_nulls() >= 0).all()
+    mixed = pl.concat([rows, rows]).sample(fraction=1, shuffle=True, seed=random.randint(0, 9))
+    assert_frame_equal(hourly(mixed, of=of, on=covering(rows)), facts, check_exact=True)
 
 
 @settings(max_examples=40, deadline=None)

@@ -138,3 +138,27 @@ def test_quantities_add_up_and_do_not_depend_on_order_or_duplicates(
         fraction=1, shuffle=True, seed=random.randint(0, 99)
     )
     assert_frame_equal(hourly(mixed, *days), facts, check_exact=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(STEPS)
+def test_days_computed_alone_from_their_neighbourhood_equal_days_computed_together(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    at_s, total, rows = 0, 0, [count(0, 0)]
+    for gap_s, made, scrapped in steps:
+        at_s = at_s + gap_s
+        total = scrapped if made > 190 else total + made  # now and then the counter starts again
+        rows.append(count(at_s / 3600, total, 0))
+    days = [DAY + timedelta(days=n) for n in range(at_s // 86400 + 1)]
+    alone = []
+    for day in days:
+        start, end = day_window(day, SEOUL)
+        gap = timedelta(seconds=7200)
+        near = counts(*rows).filter(pl.col("at").is_between(start - gap, end + gap))
+        before = counts(*rows).filter(pl.col("at") < start - gap).sort("at").tail(1)
+        alone.append(hourly(pl.concat([before, near]), day))
+    together = hourly(counts(*rows), *days)
+    assert_frame_equal(
+        pl.concat(alone).sort("product", "start"), together.sort("product", "start"), check_exact=True
+    )

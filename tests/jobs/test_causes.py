@@ -199,7 +199,7 @@ def test_a_new_method_that_changes_no_value_makes_no_version(
     monkeypatch.setitem(METHODS, "facts_machine", 99)
     before = canonical_tables(known.hub.store("park"))
     night = known.nightly(FINAL)
-    assert night.line("METHOD / 산출 방법").startswith("facts_machine method 1 -> 99; 0 final days")
+    assert night.line("METHOD / 산출 방법").startswith("facts_machine method 2 -> 99; 0 final days")
     assert "RESTATED" not in night.out
     assert canonical_tables(known.hub.store("park")) == before
 
@@ -208,7 +208,7 @@ def test_another_longest_gap_is_another_method(known: Park) -> None:
     """Differences of an hour are no longer spread if half an hour is the most."""
     short = Park(known.hub.with_settings(max_gap_s="1800"), known.sink, known.tag, known.sequence)
     night = short.nightly(NEXT)
-    assert night.line("METHOD / 산출 방법").startswith("facts_energy DC_MAX_GAP_S 7200 -> 1800")
+    assert night.line("METHOD / 산출 방법").startswith("facts_energy setting/max_gap_s 7200 -> 1800")
     assert restated(night) == [f"{f} {TUESDAY} (method_change)" for f in sorted((known.a, known.b))]
     assert short.nightly(NEXT).line("result").startswith("nothing new")
 

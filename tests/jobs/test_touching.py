@@ -80,9 +80,9 @@ def test_what_arrives_between_bounded_nights_is_not_lost(park: Park, tmp_path: P
 
 
 def event_messages(park: Park, rng: random.Random) -> list[tuple[datetime, str, bytes]]:
-    """Return instant, stream and message of a register, a machine and its counter over four days."""
+    """Return instant, stream and message of a register, a machine and its counters over four days."""
     machine = {"factory": park.a, "machine": "m1"}
-    out, total = [], 0.0
+    out, totals = [], {"p1": 0.0, "p2": 0.0}
     for hour in range(4 * 24):
         at = instant(MONDAY) + timedelta(hours=hour, minutes=rng.randrange(60))
         park.sequence += 1
@@ -91,16 +91,21 @@ def event_messages(park: Park, rng: random.Random) -> list[tuple[datetime, str, 
             changes = {"kind": "register", "stamp": "instant", "length_s": None}
             out.append((at, "energy", park.energy(park.a, at, [value], **changes)))
         if rng.random() < 0.1:
+            changes = {"kind": "power", "unit": "kW", "stamp": "instant", "length_s": None}
+            out.append((at, "energy", park.energy(park.a, at, [float(rng.randrange(9))], **changes)))
+        if rng.random() < 0.1:
             state = rng.choice(["running", "setup", "down", "off", "repair"])
-            record = {**machine, "at": at, "state": state, "sequence": park.sequence}
+            until = at + timedelta(hours=rng.randrange(1, 60)) if rng.random() < 0.4 else None
+            record = {**machine, "at": at, "state": state, "until": until, "sequence": park.sequence}
             out.append((at, "states", park.encode("states", record)))
         if rng.random() < 0.3:
-            total += rng.randrange(5)
+            product = rng.choice(["p1", "p1", "p2"])
+            totals[product] += rng.randrange(5)
             record = {
                 **machine,
                 "at": at,
-                "product": "p1",
-                "total": total,
+                "product": product,
+                "total": totals[product],
                 "rejected": 0.0,
                 "sequence": park.sequence,
             }
