@@ -24,6 +24,7 @@ from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
 from pipelines.jobs.night import Night
+from pipelines.jobs.output import OutputReport, send_outputs
 from pipelines.jobs.publication import publish_site
 from pipelines.publish.site import SiteReport
 from pipelines.schemas.streams import STREAMS
@@ -56,6 +57,7 @@ class NightReport:
     kpi_rows: int = 0
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
+    outputs: OutputReport = field(default_factory=OutputReport)
     silent: list[str] = field(default_factory=list)
     anew: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -63,7 +65,8 @@ class NightReport:
     @property
     def nothing_new(self) -> bool:
         """Say whether the night found nothing to do."""
-        return self.commits == 0 and not self.site.written and not self.site.removed
+        written = self.site.written or self.site.removed or self.outputs.records
+        return self.commits == 0 and not written
 
     @property
     def exit_code(self) -> ExitCode:
@@ -107,7 +110,12 @@ def _publish(night: Night, report: NightReport, site: Path) -> None:
     report.silent = silent_factories(night, report.day)
 
 
-# Profiles come first: which day an event belongs to needs the factory's zone.
+def _send_outputs(night: Night, report: NightReport, _site: Path) -> None:
+    report.outputs = send_outputs(night)
+
+
+# Profiles come first: which day an event belongs to needs the factory's zone. Topics come last: a broker that
+# takes nothing keeps no page from being made.
 STEPS: dict[str, Step] = {
     "profiles": _ingest_profiles,
     "events": _ingest_events,
@@ -116,6 +124,7 @@ STEPS: dict[str, Step] = {
     "kpis": _derive_kpis,
     "release": _release,
     "publish": _publish,
+    "output": _send_outputs,
 }
 INGEST_AND_FACTS = ("profiles", "events", "facts")
 

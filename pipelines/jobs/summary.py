@@ -22,6 +22,7 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("figures", f"{report.emission_rows} emission rows, {report.kpi_rows} KPI rows new or changed"),
         ("released", _released(report)),
         ("pages", f"{len(report.site.written)} written, {len(report.site.unchanged)} unchanged"),
+        ("sent", _counted(report.outputs.records, "records") if report.outputs.records else "nothing"),
         ("silent", ", ".join(report.silent) or "no factory"),
         ("seconds", ", ".join(f"{name} {s:.1f}" for name, s in report.seconds.items())),
     ]
