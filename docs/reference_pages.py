@@ -29,6 +29,7 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "gaps": "Offsets that were gone before they could be read.",
     "emissions": "Emissions of the hourly energy, with the factor that was used.",
     "kpis": "Figures of factories and members, not released: only their own pages show them.",
+    "baselines": "Figures of the period that a programme is measured against (사업 KPI). Append-only.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
 }
 
