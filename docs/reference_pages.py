@@ -28,7 +28,8 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "dead_letters": "Messages, or rows of messages, that could not be used, with their original bytes.",
     "gaps": "Offsets that were gone before they could be read.",
     "emissions": "Emissions of the hourly energy, with the factor that was used.",
-    "kpis": "Figures of factories and members, not released: only their own pages show them.",
+    "elements_daily": "Daily facts of factories and machines: what every KPI is made of.",
+    "kpis": "Figures of machines, factories, peers and members, not released: only own pages show them.",
     "baselines": "Figures of the period that a programme is measured against (사업 KPI). Append-only.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
 }

@@ -20,7 +20,7 @@ from pipelines.connectors.topics import topic_settings
 from pipelines.jobs.importing import load_mapping
 from pipelines.publish.site import _asset, _environment
 from pipelines.publish.words import globals_for_pages
-from pipelines.reference.kpis import kpi_catalogue
+from pipelines.reference.kpis import kpi_book
 from pipelines.reference.tables import units
 from pipelines.schemas.contracts import contract, packaged_folder
 from pipelines.schemas.tables import TABLES
@@ -33,7 +33,7 @@ assert topic_settings("factory.a1.profile").config["cleanup.policy"] == "compact
 assert [c.cluster for c in load_clusters(packaged_folder("infra") / "clusters")]
 assert load_mapping(Path("steel_uci851"))
 assert units().height > 0
-assert kpi_catalogue()
+assert kpi_book().newest()
 assert len(TABLES) > 8
 assert _asset("style.css") and _environment().get_template("operator.html.j2") and globals_for_pages()
 """

@@ -1,7 +1,7 @@
-"""Deriving emissions and KPIs of days from the facts: read a snapshot, call the domain, leave the result.
+"""Deriving emissions, daily elements and KPIs of days: read a snapshot, call the domain, leave the result.
 
-Belongs here: which facts a day's figures need. Does not belong here: the formulas (pipelines.domain), which
-days there are and the commits (pipelines.jobs.emissions, pipelines.jobs.benchmarks).
+Belongs here: which rows a day's figures need. Does not belong here: the formulas (pipelines.domain), which
+days there are and the commits (pipelines.jobs.emissions, pipelines.jobs.kpis).
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,19 @@ import polars as pl
 from pipelines.connectors.staging import leaving_failures, piece_path
 from pipelines.connectors.store import ClusterStore, DayBucket, arrow_frame, parquet_bytes
 from pipelines.domain.cluster import ClusterDefinition
+from pipelines.domain.daily_elements import DayFacts, daily_elements
 from pipelines.domain.emissions.electricity import location_based_co2e
 from pipelines.domain.factory_energy import factory_hours
-from pipelines.domain.kpis import Catalogue, day_figures
-from pipelines.schemas.tables import EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, KPIS, TABLES
+from pipelines.domain.kpi_formulas import KpiBook
+from pipelines.domain.kpis import day_figures, places_of
+from pipelines.schemas.tables import ELEMENTS_DAILY, EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, KPIS, TABLES
+
+OPERATIONS_SCHEMA = pl.Schema({
+    "day": pl.Date(), "factory": pl.String(), "product": pl.String(), "element": pl.String(),
+    "start": pl.Datetime("us", "UTC"), "end": pl.Datetime("us", "UTC"), "quantity": pl.Float64(),
+    "coverage": pl.Float64(), "quality": pl.String(), "status": pl.String(), "version": pl.Int32(),
+    "profile_version": pl.String(),
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,14 @@ class FigureDerivation:
         store: the cluster's store.
         staging: folder below it.
         versions: source table -> the version to read.
-        profiles: factory, profile_version, zone, geography, process, meters, products.
+        profiles: factory, profile_version, valid_to, zone, geography, process, meters, products.
         cluster: owners and holdings.
         factors: emission factors.
         gwps: global warming potentials.
-        catalogue: KPI definitions by id.
+        book: the KPI catalogue.
+        in_force: day, kpi, version: the version that each day's KPIs are computed by.
         known_on: only factors published by this date count.
-        figure_table: emissions or kpis.
+        figure_table: emissions, elements_daily or kpis.
     """
 
     store: ClusterStore
@@ -51,14 +61,19 @@ class FigureDerivation:
     cluster: ClusterDefinition
     factors: pl.DataFrame
     gwps: pl.DataFrame
-    catalogue: Catalogue
+    book: KpiBook
+    in_force: pl.DataFrame
     known_on: date
     figure_table: str
 
     def derive(self, days: Days) -> int:
         """Derive the figures of some days and leave them, as Parquet, in the staging folder."""
         with leaving_failures(self.store, self.staging, days.number):
-            compute = {EMISSIONS.name: self._emissions, KPIS.name: self._kpis}[self.figure_table]
+            compute = {
+                EMISSIONS.name: self._emissions,
+                ELEMENTS_DAILY.name: self._elements,
+                KPIS.name: self._kpis,
+            }[self.figure_table]
             self.store.put(piece_path(self.staging, days.number), parquet_bytes(compute(days).to_arrow()))
         return days.number
 
@@ -82,29 +97,27 @@ class FigureDerivation:
             parts.append(located.join(buckets, on=["factory", "day"]).select(names))
         return pl.concat(parts)
 
+    def _elements(self, days: Days) -> pl.DataFrame:
+        """Return the columns of the table elements_daily but known_at."""
+        energy, machines = self._read(FACTS_ENERGY.name, days), self._read(FACTS_MACHINE.name, days)
+        facts = DayFacts(
+            energy=energy,
+            machines=machines,
+            emissions=self._read(EMISSIONS.name, days),
+            operations=pl.DataFrame(schema=OPERATIONS_SCHEMA),
+            meters=self._meters(energy),
+        )
+        buckets = pl.concat([f.select("factory", "day", "bucket") for f in (energy, machines)]).unique()
+        units = {e.element: e.unit for e in self.book.elements.values()}
+        rows = daily_elements(facts, units).join(buckets, on=["factory", "day"])
+        return rows.select(n for n in ELEMENTS_DAILY.schema.names if n != "known_at")
+
     def _kpis(self, days: Days) -> pl.DataFrame:
         """Return the columns of the table kpis but known_at."""
-        energy, machines = self._read(FACTS_ENERGY.name, days), self._read(FACTS_MACHINE.name, days)
-        emissions = self._read(EMISSIONS.name, days)
-        hours = factory_hours(energy, self._meters(energy))
-        products = self._in_force(
-            pl.concat([f.select("factory", "profile_version") for f in (energy, machines)])
-        )
-        made = products.select("factory", "products").explode("products").drop_nulls().unnest("products")
-        names = [n for n in KPIS.schema.names if n != "known_at"]
-        figures = [
-            day_figures(
-                hours,
-                machines,
-                emissions,
-                made.select("factory", "product", "product_class").unique(maintain_order=True),
-                self.cluster,
-                self.catalogue,
-                day,
-            ).select(names)
-            for day in sorted({day for day, _ in days.pairs})
-        ]
-        return pl.concat(figures)
+        rows = self._read(ELEMENTS_DAILY.name, days)
+        dates = sorted({day for day, _ in days.pairs})
+        in_force = self.in_force.filter(pl.col("day").is_in(dates))
+        return day_figures(rows, places_of(rows, self.profiles, self.cluster, dates), self.book, in_force)
 
     def _read(self, table: str, days: Days) -> pl.DataFrame:
         return self.store.open_at(TABLES[table], self.versions[table]).read_days(days.pairs)
@@ -115,6 +128,6 @@ class FigureDerivation:
         return self.profiles.join(used, on=["factory", "profile_version"], how="semi").sort("factory")
 
     def _meters(self, facts: pl.DataFrame) -> pl.DataFrame:
-        columns = ["factory", "profile_version", "meter", "carrier", "parent"]
+        columns = ["factory", "profile_version", "meter", "carrier", "parent", "machine", "bidirectional"]
         nested = self._in_force(facts).select("factory", "profile_version", "meters").explode("meters")
         return nested.drop_nulls().unnest("meters").select(columns).unique(maintain_order=True)

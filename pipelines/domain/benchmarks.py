@@ -15,7 +15,7 @@ import polars as pl
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.disclosure.gate import CELLS_SCHEMA, judge
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
-from pipelines.domain.kpis import Catalogue, Grid, KpiDefinition
+from pipelines.domain.kpi_formulas import Catalogue, Definition, Grid
 from pipelines.domain.sums import exact_total
 
 # With fewer values the middle ones are too much a firm's own (small samples, docs/methodology/benchmarks.md).
@@ -24,6 +24,8 @@ MANY = 10
 EVERYBODY = "*"
 _POTENTIAL = "/potential"
 Position = Literal["better", "same", "worse"]
+Period = Literal["day", "month", "rolling12"]
+_PERIOD_MONTHS = {"month": 1, "rolling12": 12}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Candidate:
     """
 
     figure_id: str
-    definition: KpiDefinition
+    definition: Definition
     group: str
     rows: pl.DataFrame
     grid: Grid | None
@@ -77,19 +79,21 @@ def released_figures(
     processes: pl.DataFrame,
     catalogue: Catalogue,
     day: date,
+    period: Period = "day",
 ) -> pl.DataFrame:
-    """Derive every figure that a night releases about one day of a cluster, behind the gate.
+    """Derive every figure that a night releases about one period of a cluster, behind the gate.
 
     Totals sum those who reported, and their coverage says how much of the cluster that is. Ratios compare
     the factories of one product class with enough coverage: few holdings give the ratio of sums, 5 and more
     the type-7 median over holdings (one ratio per holding), each rounded half-even to the public grid.
 
     Args:
-        kpis: rows of the table kpis of the day (level factory is used).
+        kpis: rows of the table kpis of the period (level factory is used).
         cluster: owners, holdings, policy.
         processes: ``factory, process``, one row per factory.
-        catalogue: definitions by id.
-        day: local date.
+        catalogue: definitions; only rows of one version enter a figure.
+        day: first local date of the period.
+        period: day, month or rolling12.
 
     Returns:
         FIGURE_SCHEMA: one row per figure of the catalogue and group, sorted by figure_id. ``value`` is null
@@ -97,8 +101,12 @@ def released_figures(
         all elements. `insufficient_coverage`: too little was measured. Of a withheld figure nothing else is
         told but its contributors' label.
     """
-    rows = _factory_rows(kpis, cluster, processes, day)
-    candidates = list(_candidates(rows, cluster.cluster, catalogue, day))
+    end = period_end(day, period)
+    of_period = kpis.filter(pl.col("day") == day, pl.col("period") == period)
+    members = [f.factory for f in cluster.factories if f.joined < end and (f.left is None or day < f.left)]
+    rows = _factory_rows(of_period, cluster, processes, members)
+    prefix, suffix = cluster.cluster, f"{period}/{day}"
+    candidates = list(_candidates(rows, prefix, suffix, catalogue))
     verdicts = judge(_cells(candidates), cluster.policy).rows_by_key("figure_id", named=True, unique=True)
     passed = {c.figure_id for c in candidates if verdicts[c.figure_id]["decision"] == "publish"}
     passed -= formula_twins([c for c in candidates if c.figure_id in passed])
@@ -106,12 +114,19 @@ def released_figures(
         c.figure_id for c in candidates if verdicts[c.figure_id + _POTENTIAL]["decision"] == "publish"
     }  # fmt: skip
     figures = [
-        _figure(
-            c, _status(c, passed=c.figure_id in passed, plural=c.figure_id in plural), day, cluster.cluster
-        )
+        _figure(c, _status(c, passed=c.figure_id in passed, plural=c.figure_id in plural), cluster.cluster)
+        | {"period": period, "period_start": day, "period_end": end}
         for c in candidates
     ]
     return pl.DataFrame(figures, schema=FIGURE_SCHEMA, orient="row").sort("figure_id")
+
+
+def period_end(first: date, period: Period) -> date:
+    """Return the first local date after a period that begins on one."""
+    if period == "day":
+        return first + timedelta(days=1)
+    months = first.year * 12 + first.month - 1 + _PERIOD_MONTHS[period]
+    return date(months // 12, months % 12 + 1, 1)
 
 
 def formula_twins(candidates: Iterable[Candidate]) -> set[str]:
@@ -120,11 +135,11 @@ def formula_twins(candidates: Iterable[Candidate]) -> set[str]:
     A published sum N and ratio R of one group and period give sum D: of the two, the total stays.
     """
     known = list(candidates)
-    totals = [c for c in known if c.definition.denominator is None]
+    totals = [c for c in known if c.definition.is_total]
     return {
         ratio.figure_id
         for ratio in known
-        if ratio.definition.denominator is not None and ratio.statistic == "ratio_of_sums"
+        if not ratio.definition.is_total and ratio.statistic == "ratio_of_sums"
         for total in totals
         if ratio.definition.linked_elements & total.definition.linked_elements
         and (ratio.factories == total.factories or _members(ratio) == _members(total))
@@ -166,41 +181,54 @@ def contributors_label(holdings: int) -> str:
 
 
 def _factory_rows(
-    kpis: pl.DataFrame, cluster: ClusterDefinition, processes: pl.DataFrame, day: date
+    kpis: pl.DataFrame, cluster: ClusterDefinition, processes: pl.DataFrame, members: list[str]
 ) -> pl.DataFrame:
-    members = [f.factory for f in cluster.factories if f.belongs_on(day)]
     owners = pl.DataFrame(
         {"subject": members, "holding": [cluster.holding_of(f) for f in members]},
         schema={"subject": pl.String, "holding": pl.String},
     )
     return (
-        kpis.filter(pl.col("day") == day, pl.col("period") == "day", pl.col("level") == "factory")
+        kpis.filter(pl.col("level") == "factory")
         .join(owners, on="subject", how="inner")
         .join(processes.rename({"factory": "subject"}), on="subject", how="left")
         .sort("kpi", "subject")
     )
 
 
-def _candidates(rows: pl.DataFrame, cluster: str, catalogue: Catalogue, day: date) -> Iterable[Candidate]:
+def _candidates(rows: pl.DataFrame, cluster: str, period: str, catalogue: Catalogue) -> Iterable[Candidate]:
     for definition in catalogue.values():
-        same = rows.filter(
-            (pl.col("kpi") == definition.kpi) & (pl.col("definition_version") == definition.version)
+        same = _covered_enough(
+            rows.filter(
+                (pl.col("kpi") == definition.kpi) & (pl.col("definition_version") == definition.version)
+            ),
+            definition,
         )
         if definition.breakdown == "cluster":
-            yield _candidate(same, cluster, definition, EVERYBODY, day)
+            yield _candidate(same, cluster, definition, EVERYBODY, period)
             continue
         for process in sorted(same["process"].drop_nulls().unique()):
             yield _candidate(
-                _comparable(same.filter(pl.col("process") == process)), cluster, definition, process, day
+                _comparable(same.filter(pl.col("process") == process)), cluster, definition, process, period
             )
 
 
+def _covered_enough(rows: pl.DataFrame, definition: Definition) -> pl.DataFrame:
+    """Take their value from ratios of which too little was measured to compare them with others."""
+    if definition.is_total:
+        return rows
+    too_little = pl.col("value").is_not_null() & (pl.col("coverage") < definition.comparison_coverage)
+    return rows.with_columns(
+        value=pl.when(too_little.fill_null(value=False)).then(None).otherwise("value"),
+        reason=pl.when(too_little).then(pl.lit("insufficient_coverage")).otherwise("reason"),
+    )
+
+
 def _candidate(
-    rows: pl.DataFrame, cluster: str, definition: KpiDefinition, group: str, day: date
+    rows: pl.DataFrame, cluster: str, definition: Definition, group: str, period: str
 ) -> Candidate:
     classes = rows["product_class"].drop_nulls().unique().to_list()
     product_class = classes[0] if definition.breakdown == "process" and len(classes) == 1 else None
-    key = f"{cluster}/{definition.breakdown}/{group}/day/{day}/{definition.kpi}@{definition.version}"
+    key = f"{cluster}/{definition.breakdown}/{group}/{period}/{definition.key}"
     return Candidate(key, definition, group, rows, definition.grid_for(product_class))
 
 
@@ -231,10 +259,10 @@ def _cells(candidates: list[Candidate]) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _element_amounts(definition: KpiDefinition) -> dict[str, pl.Expr]:
+def _element_amounts(definition: Definition) -> dict[str, pl.Expr]:
     """Name the amounts for which the primary rules must hold: also a share's complements, which leak too."""
     amounts = {"numerator": pl.col("numerator")}
-    if definition.denominator is not None:
+    if not definition.is_total:
         amounts["denominator"] = pl.col("denominator")
     if definition.share_bound is not None:
         amounts["complement"] = definition.share_bound * pl.col("denominator") - pl.col("numerator")
@@ -260,17 +288,17 @@ def _status(candidate: Candidate, *, passed: bool, plural: bool) -> str:
     definition = candidate.definition
     if plural and not candidate.factories:
         reasons = candidate.rows["reason"].fill_null("").str.split(";").list.first()
-        if (reasons == "insufficient_coverage").any() or definition.denominator is None:
+        if (reasons == "insufficient_coverage").any() or definition.is_total:
             return "insufficient_coverage"
         secret = (reasons == "zero_denominator").any() and definition.denominator_class == "B"
         return "withheld" if secret else "not_estimable"
     if not passed or candidate.grid is None:
         return "withheld"
-    too_little = definition.denominator is None and candidate.coverage < definition.minimum_coverage
+    too_little = definition.is_total and candidate.coverage < definition.comparison_coverage
     return "insufficient_coverage" if too_little else "published"
 
 
-def _figure(candidate: Candidate, status: str, day: date, cluster: str) -> dict[str, Any]:
+def _figure(candidate: Candidate, status: str, cluster: str) -> dict[str, Any]:
     definition, withheld = candidate.definition, status == "withheld"
     published = status == "published"
     return {
@@ -278,9 +306,6 @@ def _figure(candidate: Candidate, status: str, day: date, cluster: str) -> dict[
         "cluster": cluster,
         "breakdown": definition.breakdown,
         "group": candidate.group,
-        "period": "day",
-        "period_start": day,
-        "period_end": day + timedelta(days=1),
         "kpi": definition.kpi,
         "definition_version": definition.version,
         "statistic": candidate.statistic if published else definition.statistic,
@@ -301,7 +326,7 @@ def _value(candidate: Candidate) -> float:
     if candidate.statistic == "order_statistic":
         ratios = [_ratio(own) for own in rows.partition_by("holding", maintain_order=True)]
         return round_to_grid(_type_7_median(ratios), candidate.grid.step)
-    if candidate.definition.denominator is None:
+    if candidate.definition.is_total:
         return round_to_grid(exact_total(rows["numerator"]) or 0.0, candidate.grid.step)
     return round_to_grid(_ratio(rows), candidate.grid.step)
 

@@ -1,8 +1,8 @@
 """What a KPI's definition is: elements, a formula over them in one declared form, versions.
 
-Belongs here: the grammar of formulas and the look-up of a definition by id and version. Does not belong here:
-the definitions themselves (pipelines/reference/kpis.yaml), their arithmetic on frames
-(pipelines.domain.kpi_evaluation).
+Belongs here: the grammar of formulas, what follows from a formula's elements, and the look-up of a definition
+by id and version. Does not belong here: the definitions themselves (pipelines/reference/kpis.yaml), their
+arithmetic on frames (pipelines.domain.kpi_evaluation).
 
 A formula is a quotient of sums, perhaps scaled, or a product of such:
 
@@ -17,14 +17,29 @@ elements that a product has. A `kpi` names the version that it means, so that it
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.kpis import Grid
-
 Stands = Literal["product", "unit"]
+MeasuredAt = Literal["machine", "factory", "both"]
+OverTime = Literal["sum", "mean"]
 Statistic = Literal["total", "count", "ratio_of_sums", "order_statistic"]
+ANY_CLASS = "*"
+_OUTPUT = "unit"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Public grid that published values are rounded to; it never depends on a period's values.
+
+    Args:
+        step: distance of its points, in the KPI's unit.
+        reference_level: usual size of the KPI, of which the step is at least 5 %; null: not a ratio.
+    """
+
+    step: float
+    reference_level: float | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,9 @@ class Element:
         stands: `product`: once for each product of a unit; `unit`: once for a unit (a machine, a factory).
         disclosure_class: A or B: what a competitor could misuse.
         variable: what it is to an attacker: elements that are the same up to public constants share one.
+        measured_at: where it is known: of each machine, of the factory as a whole, or of both (energy: the
+            factory's is that of its main meters, never the sum of its machines').
+        over_time: how days of it become months: a flow adds up, a stock (people employed) is a mean.
         may_be_absent: its absence means that there is nothing of it (time without a known state).
         derived_from: elements that it is the sum of where it is not given; empty: it is never derived.
     """
@@ -52,8 +70,16 @@ class Element:
     stands: Stands
     disclosure_class: Literal["A", "B"]
     variable: str
+    measured_at: MeasuredAt
+    over_time: OverTime
     may_be_absent: bool = False
     derived_from: tuple[str, ...] = ()
+
+    @property
+    def output_degree(self) -> int:
+        """Return the power of units of output in its unit: 1 of `unit` and `unit d`, -1 of `s/unit`."""
+        above, _, below = self.unit.partition("/")
+        return above.split().count(_OUTPUT) - below.split().count(_OUTPUT)
 
 
 @dataclass(frozen=True)
@@ -131,9 +157,19 @@ class Definition:
         breakdown: whether groups are the whole cluster or a process.
         share_bound: b where the numerator is at most b denominators (a share); null: no share.
         minimum_coverage: below it there is no value.
-        comparison_coverage: least coverage of a value that enters a comparison between members.
+        comparison_coverage: of a ratio: least coverage of a value that enters a comparison between members;
+            of a total: least coverage of the group's figure.
         grids: public grid by product class; `*` for any; empty: none was agreed, so it is never published.
         source: of the formula.
+        released: whether a night releases it behind the gate.
+        denominator_class: disclosure class of what is below the line; null: a total.
+        linked_elements: elements that are one variable for an attacker, up to public constants.
+        base: the least unit that it is computed for before anything is summed: a machine, or a factory where
+            only the factory has some element.
+        of_machine: whether a machine can have it too.
+        counts_output: whether its unit has units of output in it: those of several product classes can't be
+            added. Of a ratio of quantities they cancel.
+        over_time: how its sums of days become those of a month.
     """
 
     kpi: str
@@ -155,11 +191,30 @@ class Definition:
     comparison_coverage: float
     grids: Mapping[str, Grid]
     source: str
+    released: bool
+    denominator_class: str | None
+    linked_elements: frozenset[str]
+    base: Literal["machine", "factory"]
+    of_machine: bool
+    counts_output: bool
+    over_time: OverTime
+
+    @property
+    def is_total(self) -> bool:
+        """Say whether there is nothing below the line."""
+        return not self.formula.below
+
+    def grid_for(self, product_class: str | None) -> Grid | None:
+        """Return the grid of a product class; null: none was agreed, so nothing can be published on it."""
+        return self.grids.get(product_class or ANY_CLASS, self.grids.get(ANY_CLASS))
 
     @property
     def key(self) -> str:
         """Id and version, as the ledger writes them."""
         return f"{self.kpi}@{self.version}"
+
+
+Catalogue = Mapping[str, Definition]
 
 
 @dataclass(frozen=True)
@@ -185,9 +240,44 @@ class KpiBook:
         """Return the newest version of every id, in the order of the catalogue."""
         return tuple(versions[-1] for versions in self.definitions.values())
 
+    def all_versions(self) -> tuple[Definition, ...]:
+        """Return every version of every id, in the order of the catalogue."""
+        return tuple(d for versions in self.definitions.values() for d in versions)
+
+    def released(self) -> dict[str, tuple[Definition, ...]]:
+        """Return what a night releases: id -> its versions, in the order of the catalogue."""
+        return {kpi: versions for kpi, versions in self.definitions.items() if versions[-1].released}
+
     def of_standard(self, standard: str) -> tuple[Definition, ...]:
         """Return the newest versions of one list, such as `iso22400`."""
         return tuple(d for d in self.newest() if d.standard == standard)
+
+
+def output_degree(formula: Formula, elements: Mapping[str, Element]) -> int:
+    """Return the power of units of output in a formula's unit: 0 of a ratio of quantities or of times.
+
+    Raises:
+        ValueError: a sum adds amounts of different powers.
+    """
+
+    def of_sum(part: Sum) -> int:
+        degrees = {sum(elements[n].output_degree for n in term.elements) for term in part.terms}
+        if len(degrees) != 1:
+            raise ValueError(f"formula {formula.text!r}: {part.text} adds output to something else")
+        return degrees.pop()
+
+    return sum(map(of_sum, formula.above)) - sum(map(of_sum, formula.below))
+
+
+def sources_of(names: Iterable[str], elements: Mapping[str, Element]) -> tuple[str, ...]:
+    """Return elements with what they are derived from, each once, a derived one before its parts."""
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        found.setdefault(name)
+        waiting.extend(elements[name].derived_from)
+    return tuple(found)
 
 
 Resolve = Callable[[str, str], Formula]

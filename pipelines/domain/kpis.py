@@ -1,388 +1,568 @@
-"""The KPIs of one day: of each factory and of each member, from facts.
+"""The KPIs of machines, factories, peer groups' inputs and members, by day, month and rolling 12 months.
 
-Belongs here: what a definition says, and elements -> KPI by the roll-up of ISO 22400: sum the elements
-first, divide last. Does not belong here: the catalogue's text (pipelines.reference) and what may be shown to
-whom (benchmarks, disclosure).
+Belongs here: which units a day's KPIs are computed for, and how they roll up: over machines, factories, days
+and months by adding a formula's sums, never by reading facts again. Does not belong here: the arithmetic of
+one unit (pipelines.domain.kpi_evaluation), the daily elements (pipelines.domain.daily_elements) and what may
+be shown to whom (benchmarks, disclosure).
+
+How the rules are read here, where they leave room:
+
+- A formula whose elements all are a machine's is evaluated per machine and day; a factory is the sum of its
+  machines. One with an element of the factory (its main meters, orders, people) is evaluated per factory and
+  day, with its machines' elements added up: as soon as one machine lacks one, the factory lacks it.
+- A machine that ran but has no counts lacks them; one that never ran made nothing.
+- Coverage: of machines the known share of the planned time, weighted by it; with an element of the factory
+  also that element's own, weighted by the time that it stands for.
+- A subject has a row for every KPI of which its factories share an element, with a reason where there is no
+  value; and always for what a night releases, so that who is silent lowers the coverage of all.
+- A month holds the days so far; who changes the version of a formula within it has a row of each version,
+  whose coverage counts the days of the other as not covered. Rolling 12 months end with a closed month;
+  months without a row weigh as much as the others, and cover nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 import polars as pl
 
 from pipelines.domain.cluster import ClusterDefinition
-from pipelines.domain.factory_energy import is_publishable
+from pipelines.domain.daily_elements import CARBON, OF_FACTORY
+from pipelines.domain.kpi_evaluation import PLANNED, UNKNOWN, Elements, divided, rolled_up, unit_sums
+from pipelines.domain.kpi_formulas import Definition, Element, KpiBook, sources_of
+from pipelines.domain.machine_time import ALL_PRODUCTS
 from pipelines.domain.sums import exact_sum
 
 SUSPECT = "suspect_excluded"
+MIXED = "mixed_product_classes"
+MONTHS = 12
 _DAY_S = 86_400.0
-ANY_CLASS = "*"
+_NO_PRODUCT = ""  # a row of what a machine without counts made
+_KPI = ["kpi", "version"]
+_MACHINE = ["day", "factory", "machine"]
+FIGURE_COLUMNS = (
+    "day", "period", "level", "subject", "kpi", "definition_version", "numerator", "denominator", "value",
+    "unit", "reason", "coverage", "product_class", "status", "sums", "weight", "covered",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Public grid that published values are rounded to; it never depends on a period's values.
+class Places:
+    """Who is in a cluster on each day.
 
     Args:
-        step: distance of its points, in the KPI's unit.
-        reference_level: usual size of the KPI, of which the step is at least 5 %; null: not a ratio.
+        factories: ``day, factory, member, process`` (null: not known), ``product_class`` (null: none, or
+            several), ``mixed`` (several): one row per factory that belongs to the cluster on the day.
+        products: ``factory, profile_version, product, product_class``.
     """
 
-    step: float
-    reference_level: float | None
+    factories: pl.DataFrame
+    products: pl.DataFrame
 
 
-@dataclass(frozen=True)
-class KpiDefinition:
-    """One row of the catalogue.
+def places_of(
+    rows: pl.DataFrame, profiles: pl.DataFrame, cluster: ClusterDefinition, days: Iterable[date]
+) -> Places:
+    """Find each day's factories, with what the profile under which they were computed says.
 
     Args:
-        kpi: its id.
-        version: a changed formula is a new version.
-        name_ko: Korean name.
-        name_en: English name.
-        unit: unit of its value.
-        direction: which way is better.
-        disclosure_class: A or B.
-        statistic: what is published of a group: total, ratio_of_sums or order_statistic (the centre).
-        breakdown: cluster (everybody) or process.
-        numerator: element above the line, or the total itself.
-        denominator: element below the line; null: a total.
-        denominator_class: disclosure class of that element; null: a total.
-        share_bound: b where the numerator is at most b denominators (a share); null: no share.
-        linked_elements: elements that are one variable for an attacker, up to public constants.
-        minimum_coverage: of a ratio: least coverage of a contributor; of a total: of the figure.
-        grids: public grid by product class; `*` for any.
+        rows: daily elements of the days.
+        profiles: ``factory, profile_version, process, products, valid_to``, sorted by factory and validity.
+        cluster: owners.
+        days: local dates.
     """
+    owners = pl.DataFrame(
+        [(day, f.factory, f.member) for day in sorted(days) for f in cluster.factories if f.belongs_on(day)],
+        schema={"day": pl.Date, "factory": pl.String, "member": pl.String},
+        orient="row",
+    )
+    used = rows.group_by("day", "factory").agg(pl.col("profile_version").max())
+    products = (
+        profiles.select("factory", "profile_version", "products")
+        .unique(["factory", "profile_version"], keep="last", maintain_order=True)
+        .filter(pl.col("products").list.len() > 0)
+        .explode("products")
+        .unnest("products")
+        .select("factory", "profile_version", "product", "product_class")
+    )
+    classes = products.group_by("factory", "profile_version").agg(
+        pl.col("product_class").drop_nulls().unique().alias("classes")
+    )
+    processes = profiles.unique(["factory", "profile_version"], keep="last", maintain_order=True)
+    latest = profiles.filter(pl.col("valid_to").is_null()).unique("factory", keep="last", maintain_order=True)
+    of_profile = ["factory", "profile_version"]
+    several = pl.col("classes").list.len().fill_null(0)
+    factories = (
+        owners.join(used, on=["day", "factory"], how="left")
+        .join(processes.select(*of_profile, "process"), on=of_profile, how="left")
+        .join(latest.select("factory", latest="process"), on="factory", how="left")
+        .join(classes, on=of_profile, how="left")
+        .select(
+            "day", "factory", "member",
+            process=pl.coalesce("process", "latest"),
+            product_class=pl.when(several == 1).then(pl.col("classes").list.first()),
+            mixed=several > 1,
+        )
+        .sort("day", "factory")
+    )  # fmt: skip
+    return Places(factories, products)
 
-    kpi: str
-    version: str
-    name_ko: str
-    name_en: str
-    unit: str
-    direction: Literal["lower", "higher"]
-    disclosure_class: Literal["A", "B"]
-    statistic: Literal["total", "ratio_of_sums", "order_statistic"]
-    breakdown: Literal["cluster", "process"]
-    numerator: str
-    denominator: str | None
-    denominator_class: str | None
-    share_bound: float | None
-    linked_elements: frozenset[str]
-    minimum_coverage: float
-    grids: Mapping[str, Grid]
 
-    def grid_for(self, product_class: str | None) -> Grid | None:
-        """Return the grid of a product class; null: none was agreed, so nothing can be published on it."""
-        return self.grids.get(product_class or ANY_CLASS, self.grids.get(ANY_CLASS))
-
-
-Catalogue = Mapping[str, KpiDefinition]
-
-
-def day_figures(
-    energy: pl.DataFrame,
-    machines: pl.DataFrame,
-    emissions: pl.DataFrame,
-    products: pl.DataFrame,
-    cluster: ClusterDefinition,
-    catalogue: Catalogue,
-    day: date,
-) -> pl.DataFrame:
-    """Derive every KPI of one day for each factory of a cluster and for each member.
-
-    Suspect and estimated hours are left out of value and coverage; the row then carries the mark
-    `suspect_excluded`. A total is the sum of what is known; its coverage says how much that is. A ratio below
-    its minimum coverage is null (`insufficient_coverage`), but keeps its elements.
+def day_figures(rows: pl.DataFrame, places: Places, book: KpiBook, in_force: pl.DataFrame) -> pl.DataFrame:
+    """Derive every KPI of some days for each machine, factory, peer and member of a cluster.
 
     Args:
-        energy: pipelines.domain.factory_energy.factory_hours of the day.
-        machines: rows of facts_machine of the day.
-        emissions: rows of the table emissions of the day (any with other methods than location are ignored).
-        products: ``factory, product, product_class``, one row per product of the profiles in force.
-        cluster: whose factories and members.
-        catalogue: definitions by id.
-        day: local date.
+        rows: daily elements (pipelines.domain.daily_elements) of the days, whole days.
+        places: of the days.
+        book: the catalogue.
+        in_force: ``day, kpi, version``: the version that each day is computed by.
 
     Returns:
-        The columns of the table kpis without known_at: one row per level, subject and KPI, sorted so.
-        ``value`` null: see ``reason``: `missing_element:<name>`, `zero_denominator`,
-        `insufficient_coverage`, `mixed_product_classes` (output of several classes can't be added), or the
-        reason of the factor. Marks with a value: `suspect_excluded`, `above_one`.
+        FIGURE_COLUMNS, sorted by day, level, subject and KPI. ``sums`` are the formula's sums over the units
+        that have them all; ``coverage`` = ``covered`` / ``weight`` is over all units. ``value`` null: see
+        ``reason``: `missing_element:<name>`, `negative_element:<name>`, `insufficient_coverage`,
+        `zero_denominator`, `mixed_product_classes` (output of several classes can't be added),
+        `suspect_excluded`, or the reason of an emission factor. Marks with a value: `suspect_excluded`,
+        `above_one`.
 
     Source: ISO 22400-2 (OEE over a mix of products is a ratio of sums); GHG Protocol (co2e_kg).
     """
-    factories = _factories(cluster, products, energy, machines, day)
-    electricity = _electricity(energy.filter(pl.col("day") == day))
-    times = _machine_elements(machines.filter(pl.col("day") == day))
-    elements = pl.concat(
-        [
-            _total_elements(factories, electricity, "energy_kwh"),
-            _total_elements(factories, _carbon(emissions.filter(pl.col("day") == day)), "co2e_kg"),
-            _oee_elements(factories, times),
-            _per_unit_elements(factories, electricity, times, machines.filter(pl.col("day") == day)),
-        ],
-        how="diagonal",
+    wanted = set(in_force.select("kpi", "version").unique().iter_rows())
+    definitions = [d for d in book.all_versions() if (d.kpi, d.version) in wanted]
+    known = rows.join(places.factories, on=["day", "factory"], how="semi")
+    of_machines = known.filter(pl.col("machine") != OF_FACTORY)
+    wide = _machine_rows(of_machines, book.elements)
+    final_days = _final_days(known)
+    machines = _machine_units(of_machines, wide, places, definitions, book, final_days)
+    factories = pl.concat([
+        _factory_units(known, wide, definitions, book, final_days),
+        _combined(
+            machines.filter(pl.col("kpi").is_in([d.kpi for d in definitions if d.base == "machine"])),
+            ["day", "factory"],
+            definitions,
+        ).drop("product_class"),
+    ], how="diagonal")  # fmt: skip
+    factories = _completed(
+        factories.drop("mixed", strict=False), places.factories, definitions, in_force, final_days
     )
+    own_meter = pl.col("told") == pl.col("needed")
     levels = [
-        elements.with_columns(level=pl.lit("factory"), subject=pl.col("factory")),
-        elements.with_columns(level=pl.lit("member"), subject=pl.col("member")),
+        machines.filter(own_meter).with_columns(
+            level=pl.lit("machine"), subject=pl.concat_str("factory", "machine", separator="/")
+        ),
+        factories.with_columns(level=pl.lit("factory"), subject="factory"),
+        _combined(
+            factories.drop_nulls("process").with_columns(
+                level=pl.lit("peer"), subject=pl.concat_str("member", "process", separator="/")
+            ),
+            ["day", "level", "subject"],
+            definitions,
+        ),
+        _combined(
+            factories.with_columns(level=pl.lit("member"), subject="member"),
+            ["day", "level", "subject"],
+            definitions,
+        ),
     ]
-    return _figures(pl.concat(levels), catalogue, day)
+    columns = ["day", "level", "subject", *_KPI, *_UNIT_COLUMNS]
+    released = pl.col("kpi").is_in(list(book.released())) & (pl.col("level") != "machine")
+    shown = pl.concat([frame.select(columns) for frame in levels]).filter(pl.col("shared") | released)
+    return _figures(shown.join(in_force, on=["day", *_KPI], how="semi"), definitions, "day")
 
 
-def _factories(
-    cluster: ClusterDefinition,
-    products: pl.DataFrame,
-    energy: pl.DataFrame,
-    machines: pl.DataFrame,
-    day: date,
-) -> pl.DataFrame:
-    """List the cluster's factories of a day: factory, member, product_class (null: none or several), status.
+def month_figures(days: pl.DataFrame, book: KpiBook, last_day: date) -> pl.DataFrame:
+    """Roll days up to months.
 
-    A factory that sent nothing has the status of the others: silence doesn't keep a day open.
+    Args:
+        days: all rows of period day of whole months: FIGURE_COLUMNS.
+        book: the catalogue.
+        last_day: the newest day that is closed: months that end later go on, and stay provisional.
+
+    Returns:
+        FIGURE_COLUMNS of period month; ``day`` is the first of the month.
     """
-    owners = pl.DataFrame(
-        [(f.factory, f.member) for f in cluster.factories if f.belongs_on(day)],
-        schema={"factory": pl.String, "member": pl.String},
+    definitions = _used(days, book)
+    month = pl.col("day").dt.truncate("1mo")
+    units = _units(days).with_columns(day=month)
+    subject = ["day", "level", "subject"]
+    all_versions = units.group_by(*subject, "kpi").agg(all_weight=exact_sum(pl.col("weight")))
+    ended = pl.col("day").dt.month_end() <= last_day
+    months = (
+        _combined(units, subject, definitions)
+        .join(all_versions, on=[*subject, "kpi"])
+        .with_columns(weight="all_weight", final=pl.col("final") & ended)
+    )
+    return _figures(_with_means(months, definitions), definitions, "month")
+
+
+def rolling_figures(months: pl.DataFrame, book: KpiBook, ends: Sequence[date]) -> pl.DataFrame:
+    """Roll closed months up to the 12 months that end with each of some months.
+
+    Args:
+        months: rows of period month: FIGURE_COLUMNS; only closed ones of the windows are there.
+        book: the catalogue.
+        ends: firsts of the months that the windows end with.
+
+    Returns:
+        FIGURE_COLUMNS of period rolling12; ``day`` is the first local date of the 12 months.
+    """
+    definitions = _used(months, book)
+    windows = pl.DataFrame({"end": sorted(ends)}, schema={"end": pl.Date}).join(
+        pl.DataFrame({"back": list(range(MONTHS))}), how="cross"
+    ).select(
+        window=pl.col("end").dt.offset_by(f"-{MONTHS - 1}mo"),
+        day=pl.col("end").dt.offset_by("-" + pl.col("back").cast(pl.String) + "mo"),
+    )  # fmt: skip
+    units = _units(months).join(windows, on="day").with_columns(day="window")
+    years = _combined(units, ["day", "level", "subject"], definitions).with_columns(
+        weight=pl.col("weight") * MONTHS / pl.col("parts")
+    )
+    return _figures(_with_means(years, definitions), definitions, "rolling12")
+
+
+_UNIT_COLUMNS = (
+    "sums", "fault", "weight", "covered", "suspect", "final", "product_class", "shared",
+)  # fmt: skip
+
+
+def _combined(units: pl.DataFrame, by: Sequence[str], definitions: Sequence[Definition]) -> pl.DataFrame:
+    """Add units up: `by`, kpi, version, _UNIT_COLUMNS, ``parts`` (units) and ``whole`` (those with sums).
+
+    Output of several product classes is not added, whether they meet within one unit or between two.
+    """
+    classes = pl.col("product_class").drop_nulls()
+    rolled = rolled_up(
+        units,
+        by,
+        definitions,
+        suspect=pl.col("suspect").any(),
+        final=pl.col("final").all(),
+        shared=pl.col("shared").any(),
+        parts=pl.len(),
+        whole=pl.col("sums").is_not_null().sum(),
+        classes=classes.n_unique(),
+        one_class=classes.min(),
+        mixed=(pl.col("fault") == MIXED).any(),
+    )
+    several = pl.col("mixed").fill_null(value=False) | (pl.col("classes") > 1)
+    return _without_mixtures(
+        rolled.with_columns(product_class=pl.when(~several).then("one_class"), mixed=several), definitions
+    ).drop("classes", "one_class", "mixed")
+
+
+def _without_mixtures(units: pl.DataFrame, definitions: Sequence[Definition]) -> pl.DataFrame:
+    """Take their sums from units whose output is of several classes (``mixed``), where output counts."""
+    counting = [d.kpi for d in definitions if d.counts_output]
+    mixed = pl.col("mixed").fill_null(value=False) & pl.col("kpi").is_in(counting)
+    return units.with_columns(
+        sums=pl.when(~mixed).then("sums"),
+        fault=pl.when(mixed).then(pl.lit(MIXED)).otherwise("fault"),
+        covered=pl.when(mixed).then(0.0).otherwise("covered"),
+    )
+
+
+def _machine_rows(rows: pl.DataFrame, elements: Elements) -> pl.DataFrame:
+    """Return machines' elements, a row per machine and product, and a column per element; ``why:...``.
+
+    A machine without counts gets a row of product `_NO_PRODUCT`: of nothing where it never ran, else of
+    quantities that are not known. One that counts but has no times gets a row of times that are not known.
+    """
+    wide = _wide(rows, [*_MACHINE, "product"], elements)
+    counted = rows.filter(pl.col("product") != ALL_PRODUCTS).select(_MACHINE).unique()
+    timed = rows.filter(pl.col("element") == "apt_s").select(*_MACHINE, ran=pl.col("quantity") != 0)
+    made = [e.element for e in elements.values() if _is_made(e)]
+    uncounted = timed.join(counted, on=_MACHINE, how="anti").with_columns(
+        *(pl.when(~pl.col("ran")).then(0.0).alias(name) for name in made if name != "pru_s"),
+        pru_s=pl.lit(0.0),
+        product=pl.lit(_NO_PRODUCT),
+    ).drop("ran")  # fmt: skip
+    untimed = counted.join(timed, on=_MACHINE, how="anti").with_columns(product=pl.lit(ALL_PRODUCTS))
+    return pl.concat([wide, uncounted, untimed], how="diagonal").sort(*_MACHINE, "product")
+
+
+def _is_made(element: Element) -> bool:
+    return element.stands == "product" and element.measured_at == "machine"
+
+
+def _wide(rows: pl.DataFrame, by: Sequence[str], elements: Elements) -> pl.DataFrame:
+    """Give each element a column, and each that lacks for a reason of its own a column ``why:<element>``."""
+    names = sorted(set(rows["element"]) & set(elements))
+    reasoned = sorted(set(rows.drop_nulls("reason")["element"]) & set(elements))
+    here = pl.col("element")
+    return rows.group_by(by).agg(
+        *(pl.col("quantity").filter(here == name).first().alias(name) for name in names),
+        *(pl.col("reason").filter(here == name).first().alias(f"why:{name}") for name in reasoned),
+    )
+
+
+def _machine_units(
+    rows: pl.DataFrame,
+    wide: pl.DataFrame,
+    places: Places,
+    definitions: Sequence[Definition],
+    book: KpiBook,
+    final_days: pl.DataFrame,
+) -> pl.DataFrame:
+    """Evaluate machines: _MACHINE, kpi, version, _UNIT_COLUMNS, ``told`` and ``needed`` (own meters)."""
+    mine = [d for d in definitions if d.of_machine]
+    units = unit_sums(wide, mine, book.elements, _MACHINE)
+    classes = (
+        rows.join(places.products, on=["factory", "profile_version", "product"])
+        .group_by(_MACHINE)
+        .agg(classes=pl.col("product_class").drop_nulls().unique())
+        .with_columns(n=pl.col("classes").list.len())
+        .select(*_MACHINE, product_class=pl.when(pl.col("n") == 1).then(pl.col("classes").list.first()),
+                mixed=pl.col("n") > 1)
+    )  # fmt: skip
+    weighed = _weighed(units, _told(rows, _MACHINE, mine, book), mine, book, _MACHINE, final_days)
+    # That a machine has no counts on a day is told by its factory's others: it gives a row all the same.
+    shared = _told(rows, ["day", "factory"], mine, book).select("day", "factory", *_KPI, of_factory="shared")
+    return _without_mixtures(
+        weighed.join(classes, on=_MACHINE, how="left")
+        .join(shared, on=["day", "factory", *_KPI], how="left")
+        .with_columns(shared=pl.col("of_factory").fill_null(value=False)),
+        definitions,
+    )
+
+
+def _factory_units(
+    rows: pl.DataFrame,
+    wide: pl.DataFrame,
+    definitions: Sequence[Definition],
+    book: KpiBook,
+    final_days: pl.DataFrame,
+) -> pl.DataFrame:
+    """Evaluate what only factories have as a whole: day, factory, kpi, version, _UNIT_COLUMNS but class."""
+    place = ["day", "factory"]
+    mine = [d for d in definitions if d.base == "factory"]
+    own = [e for e in book.elements.values() if e.measured_at == "machine"]
+    names = [e.element for e in own if e.element in wide.columns]
+    whole = {n: pl.col(n).is_not_null().all() for n in names}
+    added = wide.group_by(*place, "product").agg(
+        *(
+            pl.when(whole[n] & (pl.col(n).n_unique() == 1)).then(pl.col(n).first()).alias(n)
+            if n == "pru_s"
+            else pl.when(whole[n]).then(exact_sum(pl.col(n))).alias(n)
+            for n in names
+        ),
+        *(pl.col(f"why:{n}").drop_nulls().min() for n in names if f"why:{n}" in wide.columns),
+    )
+    of_factory = rows.filter(pl.col("machine") == OF_FACTORY)
+    joined = added.join(
+        _wide(of_factory, [*place, "product"], book.elements),
+        on=[*place, "product"],
+        how="full",
+        coalesce=True,
+    ).sort(*place, "product")
+    planned = wide.group_by(place).agg(
+        *(exact_sum(pl.col(n)).alias(n) if n in names else pl.lit(None, pl.Float64).alias(n)
+          for n in (PLANNED, UNKNOWN))
+    )  # fmt: skip
+    share = 1.0 - pl.col(UNKNOWN).fill_null(0.0) / pl.col(PLANNED)
+    known = planned.select(*place, known=pl.when(pl.col(PLANNED) > 0).then(share.clip(lower_bound=0.0)))
+    units = unit_sums(joined, mine, book.elements, place).join(known, on=place, how="left")
+    units = units.with_columns(coverage=pl.col("known").fill_null(1.0)).drop("known")
+    machine_only = [e.element for e in own]
+    relevant = rows.filter((pl.col("machine") == OF_FACTORY) | pl.col("element").is_in(machine_only))
+    return _weighed(units, _told(relevant, place, mine, book), mine, book, place, final_days)
+
+
+def _told(
+    rows: pl.DataFrame, by: Sequence[str], definitions: Sequence[Definition], book: KpiBook
+) -> pl.DataFrame:
+    """Say what the rows of a formula's elements tell beside their quantities.
+
+    Returns:
+        `by`, kpi, version, ``shared`` (some element has a row), ``suspect, final``; of the elements that are
+        not only a machine's the least ``given`` coverage, the longest ``stands_s``, and how many are
+        ``told``.
+    """
+    used = pl.DataFrame(
+        [
+            (d.kpi, d.version, name, book.elements[name].measured_at != "machine")
+            for d in definitions
+            for name in sources_of(d.formula.elements, book.elements)
+        ],
+        schema={"kpi": pl.String, "version": pl.String, "element": pl.String, "other": pl.Boolean},
         orient="row",
     )
-    classes = products.group_by("factory").agg(
-        product_class=pl.when(pl.col("product_class").n_unique() == 1).then(pl.col("product_class").first()),
-        classes=pl.col("product_class").n_unique(),
-    )
-    facts = pl.concat(
-        [f.filter(pl.col("day") == day).select("factory", "status") for f in (energy, machines)]
-    )
-    final = facts.group_by("factory").agg(final=(pl.col("status") == "final").all())
-    others_final = bool(final["final"].all()) and not final.is_empty()
+    other = pl.col("other")
     return (
-        owners.join(classes, on="factory", how="left")
-        .join(final, on="factory", how="left")
-        .with_columns(
-            pl.col("final").fill_null(others_final),
-            mixed=pl.col("classes").fill_null(0) > 1,
-        )
-        .drop("classes")
-        .sort("factory")
-    )
-
-
-def _hours_covered(value: str) -> list[pl.Expr]:
-    """Aggregate a factory's hours: the amount known, seconds of hours, seconds covered, suspects."""
-    seconds = (pl.col("end") - pl.col("start")).dt.total_microseconds() / 1e6
-    hours = pl.col("allocation") == "hour"
-    usable = is_publishable()
-    covered = (seconds * pl.col("coverage").fill_null(0.0)).filter(
-        hours & usable & pl.col(value).is_not_null()
-    )
-    return [
-        exact_sum(pl.col(value).filter(usable)).alias("numerator"),
-        seconds.filter(hours).sum().alias("weight_s"),
-        exact_sum(covered).fill_null(0.0).alias("covered_s"),
-        (~usable).any().alias("suspect"),
-    ]
-
-
-def _electricity(energy: pl.DataFrame) -> pl.DataFrame:
-    return energy.group_by("factory").agg(
-        *_hours_covered("energy_kwh"),
-        missing=pl.lit("missing_element:energy_kwh"),
-        provisional=pl.lit(value=False),
-    )
-
-
-def _carbon(emissions: pl.DataFrame) -> pl.DataFrame:
-    located = emissions.filter((pl.col("carrier") == "electricity") & (pl.col("method") == "location"))
-    unknown_factor = pl.col("factor_id").is_null().any()
-    return located.group_by("factory").agg(
-        *_hours_covered("co2e_kg"),
-        missing=pl.when(unknown_factor)
-        .then(pl.col("reason").filter(pl.col("factor_id").is_null()).str.split(";").list.first().min())
-        .otherwise(pl.lit("missing_element:energy_kwh")),
-        provisional=pl.col("provisional").any(),
-    )
-
-
-def _total_elements(factories: pl.DataFrame, amounts: pl.DataFrame, kpi: str) -> pl.DataFrame:
-    """Turn a factory's amounts into elements; a factory without any hour still has a day to cover."""
-    return factories.join(amounts, on="factory", how="left").with_columns(
-        kpi=pl.lit(kpi),
-        missing=pl.when(pl.col("numerator").is_null()).then(
-            pl.col("missing").fill_null("missing_element:energy_kwh")
-        ),
-        weight_s=pl.col("weight_s").fill_null(_DAY_S),
-        covered_s=pl.col("covered_s").fill_null(0.0),
-        suspect=pl.col("suspect").fill_null(value=False),
-        final=pl.col("final") & ~pl.col("provisional").fill_null(value=False),
-        mixed=pl.lit(value=False),
-    )
-
-
-def _machine_elements(machines: pl.DataFrame) -> pl.DataFrame:
-    """Sum each machine's day: times, PRU x GQ, and the first element that a ratio would lack (null: none).
-
-    A machine that ran but has no counts lacks them; one that never ran made nothing.
-    """
-    times = machines.filter(pl.col("product") == "*").group_by("factory", "machine").agg(
-        *(
-            pl.when(pl.col(name).is_not_null().all()).then(exact_sum(pl.col(name))).alias(name)
-            for name in ("pbt_s", "apt_s", "unknown_s")
-        ),
-        suspect_times=(pl.col("quality") == "suspect").any(),
-    )  # fmt: skip
-    counts = machines.filter(pl.col("product") != "*").group_by("factory", "machine").agg(
-        pru_gq_s=exact_sum(pl.col("pru_s") * pl.col("gq")),
-        lacks_gq=pl.col("gq").is_null().any(),
-        lacks_pru=pl.col("pru_s").is_null().any(),
-        suspect_counts=(pl.col("quality") == "suspect").any(),
-    )  # fmt: skip
-    joined = times.join(counts, on=["factory", "machine"], how="full", coalesce=True)
-    suspect = (
-        pl.col("suspect_times").fill_null(value=False) | pl.col("suspect_counts").fill_null(value=False)
-    )  # fmt: skip
-    uncounted = pl.col("lacks_gq").is_null() & (pl.col("apt_s").fill_null(1.0) > 0)
-    lacks = (
-        pl.when(suspect).then(pl.lit(SUSPECT))
-        .when(pl.col("pbt_s").is_null()).then(pl.lit("missing_element:pbt_s"))
-        .when(pl.col("unknown_s").is_null()).then(pl.lit("missing_element:unknown_s"))
-        .when(uncounted | pl.col("lacks_gq")).then(pl.lit("missing_element:gq"))
-        .when(pl.col("lacks_pru")).then(pl.lit("missing_element:pru_s"))
-    )  # fmt: skip
-    return joined.with_columns(suspect=suspect, lacks=lacks)
-
-
-def _oee_elements(factories: pl.DataFrame, machines: pl.DataFrame) -> pl.DataFrame:
-    """Sum OEE's elements over the machines that have them all; coverage is over every machine's PBT."""
-    whole = pl.col("lacks").is_null()
-    known_s = pl.col("pbt_s") - pl.col("unknown_s")
-    summed = machines.group_by("factory").agg(
-        numerator=exact_sum(pl.col("pru_gq_s").fill_null(0.0).filter(whole)),
-        denominator=exact_sum(known_s.filter(whole)),
-        weight_s=exact_sum(pl.col("pbt_s")).fill_null(0.0),
-        covered_s=exact_sum(known_s.filter(whole)).fill_null(0.0),
-        missing=pl.when(~whole.any()).then(pl.col("lacks").min()),
-        suspect=pl.col("suspect").any(),
-    )
-    return (
-        factories.join(summed, on="factory", how="left")
-        .with_columns(
-            kpi=pl.lit("oee"),
-            # A factory that shares no machine has no planned time that could be covered.
-            missing=pl.when(pl.col("weight_s").is_null())
-            .then(pl.lit("missing_element:pbt_s"))
-            .otherwise(pl.col("missing")),
-            suspect=pl.col("suspect").fill_null(value=False),
-            mixed=pl.lit(value=False),
-        )
-        .with_columns(pl.col("weight_s", "covered_s").fill_null(0.0))
-    )
-
-
-def _per_unit_elements(
-    factories: pl.DataFrame, electricity: pl.DataFrame, times: pl.DataFrame, machines: pl.DataFrame
-) -> pl.DataFrame:
-    """Join kWh and PQ; a factory lacks both unless it has both, in one product class."""
-    products = machines.filter(pl.col("product") != "*").group_by("factory").agg(
-        pq=pl.when(pl.col("pq").is_not_null().all()).then(exact_sum(pl.col("pq"))),
-        suspect_counts=(pl.col("quality") == "suspect").any(),
-    )  # fmt: skip
-    planned = times.group_by("factory").agg(
-        known_share=pl.when(pl.col("pbt_s").sum() > 0)
-        .then(1.0 - exact_sum(pl.col("unknown_s")) / exact_sum(pl.col("pbt_s")))
-        .otherwise(1.0),
-    )
-    joined = (
-        factories.join(electricity.drop("missing", "provisional"), on="factory", how="left")
-        .join(products, on="factory", how="left")
-        .join(planned, on="factory", how="left")
-    )
-    counts_suspect = pl.col("suspect_counts").fill_null(value=False)
-    missing = (
-        pl.when(pl.col("numerator").is_null()).then(pl.lit("missing_element:energy_kwh"))
-        .when(pl.col("mixed")).then(pl.lit("mixed_product_classes"))
-        .when(counts_suspect).then(pl.lit(SUSPECT))
-        .when(pl.col("pq").is_null()).then(pl.lit("missing_element:pq"))
-    )  # fmt: skip
-    whole = pl.col("missing").is_null()
-    return joined.with_columns(missing=missing).with_columns(
-        kpi=pl.lit("energy_kwh_per_unit"),
-        numerator=pl.when(whole).then(pl.col("numerator")),
-        denominator=pl.when(whole).then(pl.col("pq")),
-        weight_s=pl.col("weight_s").fill_null(_DAY_S),
-        covered_s=pl.when(whole)
-        .then(pl.col("covered_s") * pl.col("known_share").fill_null(1.0))
-        .otherwise(0.0),
-        suspect=pl.col("suspect").fill_null(value=False) | counts_suspect,
-    )
-
-
-def _figures(elements: pl.DataFrame, catalogue: Catalogue, day: date) -> pl.DataFrame:
-    """Roll elements up to subjects and divide last."""
-    kpi = pl.col("kpi")
-    known = {k: d for k, d in catalogue.items() if k in set(elements["kpi"])}
-    classes = pl.col("product_class").drop_nulls().n_unique()
-    rolled = (
-        elements.filter(kpi.is_in(list(known)))
-        .group_by("level", "subject", "kpi")
+        rows.select(*by, "element", "coverage", "weight_s", "suspect", "status")
+        .join(used, on="element")
+        .group_by(*by, *_KPI)
         .agg(
-            exact_sum(pl.col("numerator")),
-            exact_sum(pl.col("denominator")),
-            exact_sum(pl.col("weight_s")),
-            exact_sum(pl.col("covered_s")),
-            pl.col("missing").min(),
-            pl.col("suspect").any(),
-            pl.col("final").all(),
-            product_class=pl.when((classes == 1) & ~pl.col("mixed").any()).then(
-                pl.col("product_class").drop_nulls().first()
-            ),
-            # Factories of different classes: their output can't be added any more than within one.
-            mixed=(kpi.first() == "energy_kwh_per_unit") & ((classes > 1) | pl.col("mixed").any()),
-        )
-        .with_columns(
-            is_ratio=_of(known, lambda d: d.denominator is not None, pl.Boolean),
-            minimum=_of(known, lambda d: d.minimum_coverage, pl.Float64),
-            unit=_of(known, lambda d: d.unit, pl.String),
-            definition_version=_of(known, lambda d: d.version, pl.String),
-            coverage=pl.when(pl.col("weight_s") > 0).then(pl.col("covered_s") / pl.col("weight_s")),
+            shared=pl.lit(value=True),
+            suspect=pl.col("suspect").any(),
+            final=(pl.col("status") == "final").all(),
+            given=pl.col("coverage").filter(other).min(),
+            stands_s=pl.col("weight_s").filter(other).max(),
+            told=pl.col("element").filter(other).n_unique(),
         )
     )
-    return _divided(rolled).select(
-        pl.lit(day).alias("day"), pl.lit("day").alias("period"), "level", "subject", "kpi",
-        "definition_version", "numerator", "denominator", "value", "unit", "reason", "coverage",
-        "product_class",
-        pl.when("final").then(pl.lit("final")).otherwise(pl.lit("provisional")).alias("status"),
-    ).sort("level", "subject", "kpi")  # fmt: skip
 
 
-def _divided(rolled: pl.DataFrame) -> pl.DataFrame:
-    ratio, denominator = pl.col("is_ratio"), pl.col("denominator")
-    unknown = pl.col("numerator").is_null() | (ratio & denominator.is_null())
-    null_reason = (
-        pl.when(pl.col("mixed")).then(pl.lit("mixed_product_classes"))
-        .when(unknown).then(pl.col("missing"))
-        .when(ratio & (pl.col("coverage") < pl.col("minimum"))).then(pl.lit("insufficient_coverage"))
-        .when(ratio & (denominator == 0)).then(pl.lit("zero_denominator"))
-    )  # fmt: skip
-    value = pl.when(null_reason.is_null()).then(
-        pl.when(ratio).then(pl.col("numerator") / denominator).otherwise(pl.col("numerator"))
-    )
-    marks = pl.concat_str(
+def _final_days(rows: pl.DataFrame) -> pl.DataFrame:
+    """Say of which days everything is final; a factor that was carried forward keeps no day open."""
+    stated = rows.filter(pl.col("element") != CARBON)
+    return stated.group_by("day").agg(day_final=(pl.col("status") == "final").all())
+
+
+def _weighed(
+    units: pl.DataFrame,
+    told: pl.DataFrame,
+    definitions: Sequence[Definition],
+    book: KpiBook,
+    by: Sequence[str],
+    final_days: pl.DataFrame,
+) -> pl.DataFrame:
+    """Join what was told, and give each unit its weight [s] and how much of it is covered.
+
+    Returns:
+        `by`, kpi, version, _UNIT_COLUMNS but product_class, ``told`` and ``needed`` (elements that are not
+        only a machine's: how many have a row, how many the formula has).
+    """
+    used = {
+        d.key: [book.elements[n] for n in sources_of(d.formula.elements, book.elements)] for d in definitions
+    }
+    kinds = pl.DataFrame(
         [
-            null_reason,
-            pl.when(pl.col("suspect") & (null_reason != SUSPECT).fill_null(value=True)).then(pl.lit(SUSPECT)),
-            pl.when((pl.col("kpi") == "oee") & (value > 1.0)).then(pl.lit("above_one")),
+            (
+                d.kpi,
+                d.version,
+                sum(e.measured_at != "machine" for e in used[d.key]),
+                any(e.measured_at == "machine" for e in used[d.key]),
+            )
+            for d in definitions
+        ],
+        schema={"kpi": pl.String, "version": pl.String, "needed": pl.UInt32, "timed": pl.Boolean},
+        orient="row",
+    )  # fmt: skip
+    wider = pl.col("needed") > 0
+    coverage = pl.when("timed").then(pl.col("coverage")).otherwise(1.0) * pl.col("given").fill_null(1.0)
+    covered = pl.col("weight") * pl.col("coverage").fill_null(0.0)
+    return (
+        units.join(told, on=[*by, *_KPI], how="left")
+        .join(kinds, on=_KPI, how="left")
+        .join(final_days, on="day", how="left")
+        .with_columns(
+            weight=pl.when(wider).then(pl.col("stands_s").fill_null(_DAY_S)).otherwise(
+                pl.col("planned").fill_null(0.0)
+            ),
+            coverage=coverage,
+        )
+        .select(
+            *by, *_KPI, "sums", "fault", "weight",
+            "needed",
+            covered=pl.when(pl.col("fault").is_null()).then(covered).otherwise(0.0),
+            suspect=pl.col("suspect").fill_null(value=False),
+            final=pl.coalesce("final", "day_final").fill_null(value=False),
+            shared=pl.col("shared").fill_null(value=False),
+            told=pl.col("told").fill_null(0),
+        )
+    )  # fmt: skip
+
+
+def _completed(
+    factories: pl.DataFrame,
+    places: pl.DataFrame,
+    definitions: Sequence[Definition],
+    in_force: pl.DataFrame,
+    final_days: pl.DataFrame,
+) -> pl.DataFrame:
+    """Give every factory of a member a row of what the member shares, and of what is released."""
+    kinds = pl.DataFrame(
+        [
+            (d.kpi, d.version, _nothing(d), _DAY_S if d.base == "factory" else 0.0, d.released)
+            for d in definitions
+        ],
+        schema={
+            "kpi": pl.String, "version": pl.String, "nothing": pl.String, "whole_day": pl.Float64,
+            "released": pl.Boolean,
+        },
+        orient="row",
+    )  # fmt: skip
+    known = pl.col("shared").is_not_null()
+    rows = (
+        places.join(in_force, on="day")
+        .join(kinds, on=_KPI)
+        .join(factories, on=["day", "factory", *_KPI], how="left")
+        .join(final_days, on="day", how="left")
+        .with_columns(
+            fault=pl.when(known).then("fault").otherwise("nothing"),
+            weight=pl.when(known).then("weight").otherwise("whole_day"),
+            covered=pl.col("covered").fill_null(0.0),
+            suspect=pl.col("suspect").fill_null(value=False),
+            final=pl.coalesce("final", "day_final").fill_null(value=False),
+            shared=pl.col("shared").fill_null(value=False),
+        )
+    )
+    of_member = pl.col("shared").any().over("day", "member", "kpi") | pl.col("released")
+    return _without_mixtures(rows.filter(of_member), definitions)
+
+
+def _nothing(definition: Definition) -> str:
+    """Name what a factory lacks that has nothing: planned time, which all of a machine's figures rest on."""
+    elements = definition.formula.elements
+    return f"missing_element:{PLANNED if PLANNED in elements else elements[0]}"
+
+
+def _used(figures: pl.DataFrame, book: KpiBook) -> list[Definition]:
+    wanted = set(figures.select("kpi", "definition_version").unique().iter_rows())
+    return [d for d in book.all_versions() if (d.kpi, d.version) in wanted]
+
+
+def _units(figures: pl.DataFrame) -> pl.DataFrame:
+    """Return what of figures is added up: day, level, subject, kpi, version, _UNIT_COLUMNS."""
+    codes = pl.col("reason").str.split(";")
+    return figures.select(
+        "day", "level", "subject", "kpi", "sums", "weight", "covered", "product_class",
+        version="definition_version",
+        fault=pl.when(pl.col("sums").is_null()).then(codes.list.first()),
+        suspect=codes.list.contains(SUSPECT).fill_null(value=False),
+        final=pl.col("status") == "final",
+        shared=pl.lit(value=True),
+    )  # fmt: skip
+
+
+def _with_means(units: pl.DataFrame, definitions: Sequence[Definition]) -> pl.DataFrame:
+    """Make the sum of a stock over time its mean over the days (months) that have it; it has one sum only."""
+    stocks = [d.kpi for d in definitions if d.over_time == "mean"]
+    mean = pl.concat_list(pl.col("sums").list.first() / pl.col("whole"))
+    is_stock = pl.col("kpi").is_in(stocks) & pl.col("sums").is_not_null()
+    return units.with_columns(sums=pl.when(is_stock).then(mean).otherwise("sums"))
+
+
+def _figures(units: pl.DataFrame, definitions: Sequence[Definition], period: str) -> pl.DataFrame:
+    """Divide, and write units as rows of the table kpis."""
+    weighted = units.with_columns(
+        coverage=pl.when(pl.col("weight") > 0).then(pl.col("covered") / pl.col("weight"))
+    )
+    why = pl.col("why")
+    reason = pl.concat_str(
+        [
+            why,
+            pl.when(pl.col("suspect") & why.ne_missing(SUSPECT)).then(pl.lit(SUSPECT)),
+            pl.when("above_one").then(pl.lit("above_one")),
         ],
         separator=";",
         ignore_nulls=True,
     )
-    return rolled.with_columns(value=value, reason=pl.when(marks != "").then(marks))
-
-
-def _of(
-    catalogue: Catalogue, attribute: Callable[[KpiDefinition], object], kind: type[pl.DataType]
-) -> pl.Expr:
-    """Look an attribute of the row's definition up."""
-    return pl.col("kpi").replace_strict({k: attribute(d) for k, d in catalogue.items()}, return_dtype=kind)
+    names = {(d.kpi, d.version): d.unit for d in definitions}
+    in_units = pl.DataFrame(
+        [(*key, unit) for key, unit in names.items()],
+        schema={"kpi": pl.String, "version": pl.String, "unit": pl.String},
+        orient="row",
+    )
+    return (
+        divided(weighted, definitions)
+        .join(in_units, on=_KPI, how="left")
+        .with_columns(
+            period=pl.lit(period),
+            definition_version="version",
+            reason=pl.when(reason != "").then(reason),
+            status=pl.when("final").then(pl.lit("final")).otherwise(pl.lit("provisional")),
+        )
+        .select(FIGURE_COLUMNS)
+        .sort("day", "level", "subject", "kpi", "definition_version")
+    )

@@ -18,3 +18,8 @@ def exact_total(values: Iterable[float | None]) -> float | None:
 def exact_sum(expression: pl.Expr) -> pl.Expr:
     """Aggregate a group by `exact_total`: null if nothing in the group is known."""
     return expression.cast(pl.Float64).implode().map_elements(exact_total, return_dtype=pl.Float64)
+
+
+def exact_totals(lists: pl.Series) -> pl.Series:
+    """Return `exact_total` of each list: what a group's parts add up to, when they have been gathered."""
+    return pl.Series(lists.name, [exact_total(values or ()) for values in lists.to_list()], dtype=pl.Float64)

@@ -1,24 +1,25 @@
-"""Benchmarks: KPIs of factories and members, and what of them is released behind the gate.
+"""Benchmarks: what of the KPIs is released behind the gate.
 
-Belongs here: the commits of the tables kpis and releases. Does not belong here: formulas, gate and ledger
-(pipelines.domain).
+Belongs here: the commit of the table releases. Does not belong here: KPIs (pipelines.jobs.kpis), gate and
+ledger (pipelines.domain).
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.connectors.store import OpenTable, arrow_frame, day_predicate
-from pipelines.domain.benchmarks import released_figures
+from pipelines.connectors.store import OpenTable
+from pipelines.domain.benchmarks import Period, period_end, released_figures
 from pipelines.domain.disclosure.ledger import append_entries
-from pipelines.jobs.figuring import changed_pairs, computed_figures
+from pipelines.domain.kpi_formulas import Definition
+from pipelines.jobs.figuring import changed_pairs
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles
-from pipelines.jobs.restating import replace_figures
-from pipelines.reference.kpis import kpi_catalogue
-from pipelines.schemas.tables import EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, KPIS, RELEASES
+from pipelines.reference.kpis import kpi_book
+from pipelines.schemas.tables import KPIS, RELEASES
 
 
 @dataclass
@@ -34,41 +35,24 @@ class ReleaseReport:
     statuses: Counter[str] = field(default_factory=Counter)
 
 
-def derive_kpis(night: Night) -> int:
-    """Bring the table kpis up to facts and emissions; returns the number of rows that are new or differ.
-
-    Raises:
-        OperatorError: the store failed or a rival committed.
-    """
-    table = night.store.open(KPIS)
-    sources = [night.store.open(t) for t in (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)]
-    days = {day for day, _ in changed_pairs(table, sources)}
-    # A day's figures are of the whole cluster: every bucket of the day is read.
-    pairs = sorted((day, bucket) for day in days for bucket in range(night.bucket_count))
-    stored = table.scan().filter(pl.col("day").is_in(sorted(days))).collect()
-    return replace_figures(
-        table,
-        computed_figures(night, KPIS, sources, pairs),
-        stored,
-        day_predicate(sorted(days)),
-        consumed={s.table.name: s.version for s in sources},
-        known_at=night.nominal,
-    )
-
-
 def release(night: Night) -> ReleaseReport:
-    """Judge the changed days' figures and append what is published of them to the ledger.
+    """Judge the changed figures and append what is published of them to the ledger.
+
+    Days are judged as soon as they are closed; months and rolling 12 months when all their days are final.
 
     Raises:
         OperatorError: the store failed or a rival committed.
     """
     ledger, kpis = night.store.open(RELEASES), night.store.open(KPIS)
-    days = sorted({day for day, _ in changed_pairs(ledger, [kpis])})
+    past = ledger.scan().collect()
+    periods = _periods(night, ledger, kpis, past)
     consumed = {KPIS.name: kpis.version}
-    if not days:
+    if not periods:
+        if ledger.position(KPIS.name) != kpis.version:
+            ledger.commit_files([], consumed)
         return ReleaseReport()
-    figures = _figures(night, kpis, days)
-    entries = append_entries(ledger.scan().collect(), figures, night.nominal)
+    figures = _figures(night, kpis, periods)
+    entries = append_entries(past, figures, night.nominal)
     if not entries.is_empty():
         ledger.append(entries, consumed)
     elif ledger.position(KPIS.name) != kpis.version:
@@ -76,12 +60,42 @@ def release(night: Night) -> ReleaseReport:
     return ReleaseReport(entries.height, Counter(figures["status"].to_list()))
 
 
-def _figures(night: Night, kpis: OpenTable, days: list[date]) -> pl.DataFrame:
-    rows = kpis.scan().filter(pl.col("day").is_in(days)).collect()
+def _periods(
+    night: Night, ledger: OpenTable, kpis: OpenTable, past: pl.DataFrame
+) -> list[tuple[date, Period]]:
+    """List what is judged: changed days; changed periods that are final, and those not judged before."""
+    changed = {day for day, _ in changed_pairs(ledger, [kpis])}
+    firsts = {day for day, _ in kpis.partitions() if day.day == 1}
+    there = kpis.scan().filter(pl.col("day").is_in(sorted(changed | firsts))).select("day", "period").unique()
+    judged = set(past.select("period_start", "period").unique().iter_rows())
+    zone = ZoneInfo(night.cluster.zone)
+    return sorted(
+        (day, period)
+        for day, period in there.collect().iter_rows()
+        if (day in changed or (period != "day" and (day, period) not in judged))
+        and (
+            period == "day"
+            or night.is_final(datetime.combine(period_end(day, period), time(), zone).astimezone(UTC))
+        )
+    )
+
+
+def _figures(night: Night, kpis: OpenTable, periods: list[tuple[date, Period]]) -> pl.DataFrame:
+    rows = kpis.scan().filter(pl.col("day").is_in([day for day, _ in periods])).collect()
     processes = read_profiles(night).latest().select("factory", "process")
-    catalogue = kpi_catalogue()
-    parts = [
-        released_figures(rows.filter(pl.col("day") == day), night.cluster, processes, catalogue, day)
-        for day in days
-    ]
-    return pl.concat(parts) if parts else arrow_frame(RELEASES.schema.empty_table())
+    parts = []
+    for day, period in periods:
+        own = rows.filter(pl.col("day") == day, pl.col("period") == period)
+        catalogue = _catalogue(own)
+        parts.append(released_figures(own, night.cluster, processes, catalogue, day, period))
+    return pl.concat(parts)
+
+
+def _catalogue(rows: pl.DataFrame) -> dict[str, Definition]:
+    """Return what is released, in the versions that the rows have; the newest where there is no row."""
+    there = set(rows.select("kpi", "definition_version").unique().iter_rows())
+    return {
+        d.key: d
+        for versions in kpi_book().released().values()
+        for d in ([d for d in versions if (d.kpi, d.version) in there] or versions[-1:])
+    }

@@ -7,6 +7,7 @@ it; every job does so by itself when it finds no log.
 from pipelines.connectors.store import ClusterStore
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import (
+    ELEMENTS_DAILY,
     EMISSIONS,
     FACTS_ENERGY,
     FACTS_MACHINE,
@@ -21,7 +22,8 @@ SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
     (FACTS_ENERGY, (RAW["energy"], _PROFILE)),
     (FACTS_MACHINE, (RAW["states"], RAW["counts"], _PROFILE)),
     (EMISSIONS, (FACTS_ENERGY,)),
-    (KPIS, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
+    (ELEMENTS_DAILY, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
+    (KPIS, (ELEMENTS_DAILY,)),
     (RELEASES, (KPIS,)),
 )
 

@@ -15,7 +15,7 @@ from pipelines.connectors.store import DayBucket, OpenTable, arrow_frame
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles
 from pipelines.jobs.runner import run_staged
-from pipelines.reference.kpis import kpi_catalogue
+from pipelines.reference.kpis import kpi_book
 from pipelines.reference.tables import emission_factors, gwps
 from pipelines.schemas.tables import Table
 from pipelines.transforms.deriving import DeriveFigures
@@ -37,9 +37,21 @@ def build(pipeline: beam.Pipeline, pieces: Sequence[Days], derivation: FigureDer
 
 
 def computed_figures(
-    night: Night, table: Table, sources: Sequence[OpenTable], pairs: Sequence[DayBucket]
+    night: Night,
+    table: Table,
+    sources: Sequence[OpenTable],
+    pairs: Sequence[DayBucket],
+    in_force: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Compute a figure table's rows of some pairs: its columns but known_at."""
+    """Compute a figure table's rows of some pairs: its columns but known_at.
+
+    Args:
+        night: the night.
+        table: emissions, elements_daily or kpis.
+        sources: what it is derived from, at the snapshot that is read.
+        pairs: what is computed.
+        in_force: of kpis: day, kpi, version: the version that each day is computed by.
+    """
     names = [n for n in table.schema.names if n != "known_at"]
     pieces = [
         Days(number, tuple(pairs[start : start + _DAYS_PER_PIECE]))
@@ -56,7 +68,8 @@ def computed_figures(
             cluster=night.cluster,
             factors=emission_factors(),
             gwps=gwps(),
-            catalogue=kpi_catalogue(),
+            book=kpi_book(),
+            in_force=pl.DataFrame() if in_force is None else in_force,
             known_on=night.nominal.date(),
             figure_table=table.name,
         )

@@ -18,11 +18,12 @@ from pipelines.connectors.lease import Lease
 from pipelines.connectors.objects import put_json
 from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.outcomes import ExitCode
-from pipelines.jobs.benchmarks import ReleaseReport, derive_kpis, release
+from pipelines.jobs.benchmarks import ReleaseReport, release
 from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
+from pipelines.jobs.kpis import derive_elements, derive_kpis
 from pipelines.jobs.night import Night
 from pipelines.jobs.output import OutputReport, send_outputs
 from pipelines.jobs.publication import publish_site
@@ -54,6 +55,7 @@ class NightReport:
     ingest: IngestReport = field(default_factory=IngestReport)
     facts: FactsReport = field(default_factory=FactsReport)
     emission_rows: int = 0
+    element_rows: int = 0
     kpi_rows: int = 0
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
@@ -97,6 +99,10 @@ def _derive_emissions(night: Night, report: NightReport, _site: Path) -> None:
     report.emission_rows = derive_emissions(night)
 
 
+def _derive_elements(night: Night, report: NightReport, _site: Path) -> None:
+    report.element_rows = derive_elements(night)
+
+
 def _derive_kpis(night: Night, report: NightReport, _site: Path) -> None:
     report.kpi_rows = derive_kpis(night)
 
@@ -121,6 +127,7 @@ STEPS: dict[str, Step] = {
     "events": _ingest_events,
     "facts": _derive_facts,
     "emissions": _derive_emissions,
+    "elements": _derive_elements,
     "kpis": _derive_kpis,
     "release": _release,
     "publish": _publish,

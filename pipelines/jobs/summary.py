@@ -19,7 +19,7 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("rows", _counted(report.ingest.rows, "raw rows")),
         ("dead letters", _counted(report.ingest.dead, "") if report.ingest.dead else "none"),
         ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
-        ("figures", f"{report.emission_rows} emission rows, {report.kpi_rows} KPI rows new or changed"),
+        ("figures", _figures(report)),
         ("released", _released(report)),
         ("pages", f"{len(report.site.written)} written, {len(report.site.unchanged)} unchanged"),
         ("sent", _counted(report.outputs.records, "records") if report.outputs.records else "nothing"),
@@ -27,6 +27,15 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("seconds", ", ".join(f"{name} {s:.1f}" for name, s in report.seconds.items())),
     ]
     return lines
+
+
+def _figures(report: NightReport) -> str:
+    counts = (
+        f"{report.emission_rows} emission rows",
+        f"{report.element_rows} daily elements",
+        f"{report.kpi_rows} KPI rows",
+    )
+    return f"{', '.join(counts)} new or changed"
 
 
 def _alarms(report: NightReport) -> list[Line]:

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipelines.domain.kpi_formulas import Definition, Element, KpiBook
-from pipelines.domain.kpis import Grid
+from pipelines.domain.kpi_formulas import Definition, Element, Grid, KpiBook
 from pipelines.reference.kpis import kpi_book
 
 _BLOCK = re.compile(r"(<!-- kpis of (?P<family>[a-z-]+): generated[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)

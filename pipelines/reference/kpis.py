@@ -12,24 +12,48 @@ from typing import Any
 import polars as pl
 import yaml
 
-from pipelines.domain.kpi_formulas import Definition, Element, Formula, KpiBook, parse_formula
-from pipelines.domain.kpis import Grid, KpiDefinition
+from pipelines.domain.kpi_formulas import (
+    Definition,
+    Element,
+    Formula,
+    Grid,
+    KpiBook,
+    output_degree,
+    parse_formula,
+    sources_of,
+)
 from pipelines.reference.tables import FOLDER
 
 # A finer grid would let a member's value be read from a figure of few.
 _LEAST_STEP_SHARE = Decimal("0.05")
-# What the night computes so far, in the order of its pages.
-_NIGHTLY = ("energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit")
-_KEYS = frozenset({
-    "id", "version", "family", "standard", "name", "meaning", "formula", "unit", "direction", "class",
-    "statistic", "breakdown", "share_bound", "minimum_coverage", "comparison_coverage", "source",
-})  # fmt: skip
+_KEYS = frozenset(
+    {
+        "id",
+        "version",
+        "family",
+        "standard",
+        "name",
+        "meaning",
+        "formula",
+        "unit",
+        "direction",
+        "class",
+        "statistic",
+        "breakdown",
+        "share_bound",
+        "minimum_coverage",
+        "comparison_coverage",
+        "source",
+    }
+)
+_OPTIONAL = frozenset({"released"})  # fmt: skip
 _CHOICES = {
     "direction": {"lower", "higher"},
     "class": {"A", "B"},
     "statistic": {"total", "count", "ratio_of_sums", "order_statistic"},
     "breakdown": {"cluster", "process"},
 }
+_ELEMENT_CHOICES = {"measured_at": {"machine", "factory", "both"}, "over_time": {"sum", "mean"}}
 _TOTALS = ("total", "count")
 
 
@@ -42,17 +66,6 @@ def kpi_book() -> KpiBook:
     """
     entries = yaml.safe_load((FOLDER / "kpis.yaml").read_text(encoding="utf-8"))
     return make_book(entries, _rows("kpi_elements"), _rows("kpi_grids"))
-
-
-@cache
-def kpi_catalogue() -> dict[str, KpiDefinition]:
-    """Return the figures of a night by id, each in its newest version.
-
-    Raises:
-        ValueError: what the catalogue's files say doesn't fit together.
-    """
-    book = kpi_book()
-    return {kpi: _nightly(book.definitions[kpi][-1], book.elements) for kpi in _NIGHTLY}
 
 
 def make_book(
@@ -86,7 +99,7 @@ def make_book(
     for entry in entries:
         _check_keys(entry)
         formula = parse_formula(entry["formula"], known, formula_of)
-        definition = _definition(entry, formula, by_kpi.get(entry["id"], {}))
+        definition = _definition(entry, formula, by_kpi.get(entry["id"], {}), known)
         _check(definition, definitions.get(definition.kpi, ()))
         definitions[definition.kpi] = (*definitions.get(definition.kpi, ()), definition)
     strangers = sorted(set(by_kpi) - set(definitions))
@@ -109,9 +122,18 @@ def _element(row: Mapping[str, Any]) -> Element:
         stands=row["stands"],
         disclosure_class=row["class"],
         variable=row["variable"],
+        measured_at=_choice(row, "measured_at"),
+        over_time=_choice(row, "over_time"),
         may_be_absent={"yes": True, "no": False}[row["may_be_absent"]],
         derived_from=tuple((row["derived_from"] or "").split(";")) if row["derived_from"] else (),
     )
+
+
+def _choice(row: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - one of the words of the column
+    if row[key] not in _ELEMENT_CHOICES[key]:
+        choices = ", ".join(sorted(_ELEMENT_CHOICES[key]))
+        raise ValueError(f"kpi_elements.csv: {row['element']}: {key} is {row[key]!r}, not one of {choices}")
+    return row[key]
 
 
 def _grid(row: Mapping[str, Any]) -> Grid:
@@ -124,8 +146,9 @@ def _grid(row: Mapping[str, Any]) -> Grid:
 
 def _check_keys(entry: Mapping[str, Any]) -> None:
     name = f"kpis.yaml: {entry.get('id')}"
-    if set(entry) != _KEYS:
-        raise ValueError(f"{name}: unknown or missing keys: {', '.join(sorted(set(entry) ^ _KEYS))}")
+    given = set(entry) - _OPTIONAL
+    if given != _KEYS:
+        raise ValueError(f"{name}: unknown or missing keys: {', '.join(sorted(given ^ _KEYS))}")
     for key, choices in _CHOICES.items():
         if entry[key] not in choices:
             raise ValueError(f"{name}: {key} is {entry[key]!r}, not one of {', '.join(sorted(choices))}")
@@ -147,12 +170,20 @@ def _check(definition: Definition, earlier: Sequence[Definition]) -> None:
         raise ValueError(f"{name}: a ratio of sums is one sum over another, without a constant")
     if definition.share_bound is not None and not adds_up:
         raise ValueError(f"{name}: only a ratio of two sums can be a share")
+    if definition.released and definition.disclosure_class != "A":
+        raise ValueError(f"{name}: a night releases nothing of class B")
+    if definition.over_time == "mean" and not definition.is_total:
+        raise ValueError(f"{name}: a mean over time can only be a total")
     for level in (definition.minimum_coverage, definition.comparison_coverage):
         if not 0 <= level <= 1:
             raise ValueError(f"{name}: a coverage lies between 0 and 1")
 
 
-def _definition(entry: Mapping[str, Any], formula: Formula, grids: Mapping[str, Grid]) -> Definition:
+def _definition(
+    entry: Mapping[str, Any], formula: Formula, grids: Mapping[str, Grid], elements: Mapping[str, Element]
+) -> Definition:
+    used = [elements[n] for n in sources_of(formula.elements, elements)]
+    below = {elements[n].disclosure_class for s in formula.below for t in s.terms for n in t.elements}
     return Definition(
         kpi=entry["id"],
         version=entry["version"],
@@ -173,30 +204,11 @@ def _definition(entry: Mapping[str, Any], formula: Formula, grids: Mapping[str, 
         comparison_coverage=float(entry["comparison_coverage"]),
         grids=grids,
         source=entry["source"],
-    )
-
-
-def _nightly(definition: Definition, elements: Mapping[str, Element]) -> KpiDefinition:
-    """Return what the night needs to know; its figures of factories are all made to be compared."""
-    if definition.statistic == "count" or len(definition.formula.above) != 1:
-        raise ValueError(f"kpis.yaml: the night can't compute {definition.key}")
-    below = definition.formula.below
-    classes = {elements[n].disclosure_class for s in below for t in s.terms for n in t.elements}
-    return KpiDefinition(
-        kpi=definition.kpi,
-        version=definition.version,
-        name_ko=definition.name_ko,
-        name_en=definition.name_en,
-        unit=definition.unit,
-        direction=definition.direction,
-        disclosure_class=definition.disclosure_class,
-        statistic=definition.statistic,
-        breakdown=definition.breakdown,
-        numerator=definition.formula.above[0].text,
-        denominator=below[0].text if below else None,
-        denominator_class=max(classes, default=None),
-        share_bound=definition.share_bound,
-        linked_elements=frozenset(elements[n].variable for n in definition.formula.elements),
-        minimum_coverage=definition.comparison_coverage,
-        grids=definition.grids,
+        released=bool(entry.get("released", False)),
+        denominator_class=max(below, default=None),
+        linked_elements=frozenset(elements[n].variable for n in formula.elements),
+        base="machine" if all(e.measured_at == "machine" for e in used) else "factory",
+        of_machine=all(e.measured_at != "factory" for e in used),
+        counts_output=output_degree(formula, elements) != 0,
+        over_time="mean" if any(e.over_time == "mean" for e in used) else "sum",
     )

@@ -30,7 +30,7 @@ class DeriveFacts(beam.PTransform[PCollection[Stretch], PCollection[int]]):
 
 @dataclass
 class DeriveFigures(beam.PTransform[PCollection[Days], PCollection[int]]):
-    """Derive the emissions or KPIs of some days.
+    """Derive the emissions, daily elements or KPIs of some days.
 
     Input:  `Days`. Output: the number of each; its figures lie in the derivation's staging folder.
     """

@@ -18,15 +18,16 @@ from pipelines.domain.benchmarks import (
 )
 from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
-from pipelines.domain.kpis import Grid
-from pipelines.reference.kpis import kpi_catalogue
+from pipelines.domain.kpi_formulas import Grid
+from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS, RELEASES
 
 DAY = date(2025, 11, 10)
+RELEASED = {kpi: versions[-1] for kpi, versions in kpi_book().released().items()}
 CATALOGUE = {
-    **kpi_catalogue(),
+    **RELEASED,
     "energy_kwh_per_unit": replace(
-        kpi_catalogue()["energy_kwh_per_unit"],
+        RELEASED["energy_kwh_per_unit"],
         grids={"forged": Grid(0.05, 1.0), "cast": Grid(0.25, 4.0)},
     ),
 }
@@ -34,7 +35,7 @@ KPI_SCHEMA = {
     "day": pl.Date, "period": pl.String, "level": pl.String, "subject": pl.String, "kpi": pl.String,
     "definition_version": pl.String, "numerator": pl.Float64, "denominator": pl.Float64, "value": pl.Float64,
     "unit": pl.String, "reason": pl.String, "coverage": pl.Float64, "product_class": pl.String,
-    "status": pl.String,
+    "status": pl.String, "sums": pl.List(pl.Float64), "weight": pl.Float64, "covered": pl.Float64,
 }  # fmt: skip
 PER_UNIT = "energy_kwh_per_unit"
 Row = dict[str, Any]
@@ -58,7 +59,7 @@ def cluster(holdings: str) -> ClusterDefinition:
 def row(
     factory: int, kpi: str, numerator: float | None, denominator: float | None = None, **more: object
 ) -> Row:
-    ratio = CATALOGUE[kpi].denominator is not None
+    ratio = not CATALOGUE[kpi].is_total
     known = numerator is not None and not (ratio and not denominator)
     value = (numerator / denominator if ratio and denominator else numerator) if known else None
     return {

@@ -1,4 +1,4 @@
-"""The KPIs of a day, worked by hand."""
+"""The KPIs of a day from facts, worked by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
-from pipelines.domain.kpis import day_figures
-from pipelines.reference.kpis import kpi_catalogue
+from pipelines.domain.daily_elements import DayFacts, daily_elements
+from pipelines.domain.kpis import day_figures, places_of
+from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS
 
+BOOK = kpi_book()
+UNITS = {e.element: e.unit for e in BOOK.elements.values()}
 DAY = date(2025, 11, 10)
 MIDNIGHT = datetime(2025, 11, 9, 15, tzinfo=UTC)
 CLUSTER = ClusterDefinition(
@@ -31,21 +34,48 @@ CLUSTER = ClusterDefinition(
     gateways=(),
     policy=DisclosurePolicy("1", 3),
 )
+INSTANT = pl.Datetime("us", "UTC")
+STATE = {"status": pl.String, "version": pl.Int32, "profile_version": pl.String}
 ENERGY_SCHEMA = {
-    "factory": pl.String, "day": pl.Date, "allocation": pl.String, "start": pl.Datetime("us", "UTC"),
-    "end": pl.Datetime("us", "UTC"), "energy_kwh": pl.Float64, "coverage": pl.Float64, "quality": pl.String,
-    "status": pl.String,
+    "factory": pl.String, "day": pl.Date, "meter": pl.String, "carrier": pl.String, "allocation": pl.String,
+    "start": INSTANT, "end": INSTANT, "quantity": pl.Float64, "coverage": pl.Float64, "quality": pl.String,
+    **STATE,
 }  # fmt: skip
+TIMES = ("pbt_s", "apt_s", "asut_s", "adet_s", "adot_s", "pmt_s", "cmt_s", "unknown_s", "failures")
 MACHINE_SCHEMA = {
-    "factory": pl.String, "day": pl.Date, "machine": pl.String, "product": pl.String,
-    **dict.fromkeys(("pbt_s", "apt_s", "unknown_s", "pq", "gq", "pru_s"), pl.Float64),
-    "quality": pl.String, "status": pl.String,
+    "factory": pl.String, "day": pl.Date, "machine": pl.String, "product": pl.String, "start": INSTANT,
+    "end": INSTANT, **dict.fromkeys((*TIMES, "pq", "gq", "sq", "rq", "ip", "gp", "pru_s"), pl.Float64),
+    "coverage": pl.Float64, "quality": pl.String, **STATE,
 }  # fmt: skip
-PRODUCTS = pl.DataFrame(
-    [("a", "x", "forged"), ("a", "y", "forged"), ("b", "x", "forged"), ("c", "z", "cast")],
-    schema=["factory", "product", "product_class"],
+OPERATIONS_SCHEMA = {
+    "factory": pl.String, "day": pl.Date, "product": pl.String, "element": pl.String, "start": INSTANT,
+    "end": INSTANT, "quantity": pl.Float64, "coverage": pl.Float64, "quality": pl.String, **STATE,
+}  # fmt: skip
+PRODUCTS = {"a": {"x": "forged", "y": "forged"}, "b": {"x": "forged"}, "c": {"z": "cast"}}
+METERS = pl.DataFrame(
+    [
+        (f, "p", meter, "electricity", parent, machine, False)
+        for f in "abc"
+        for meter, parent, machine in (("main", None, None), ("sub-1", "main", "1"))
+    ],
+    schema={
+        "factory": pl.String, "profile_version": pl.String, "meter": pl.String, "carrier": pl.String,
+        "parent": pl.String, "machine": pl.String, "bidirectional": pl.Boolean,
+    },
     orient="row",
-)
+)  # fmt: skip
+PROFILES_SCHEMA = {
+    "factory": pl.String, "profile_version": pl.String, "process": pl.String,
+    "products": pl.List(pl.Struct({"product": pl.String, "product_class": pl.String})), "valid_to": INSTANT,
+}  # fmt: skip
+
+
+def profiles(products: dict[str, dict[str, str]]) -> pl.DataFrame:
+    rows = [
+        (f, "p", "forming", [{"product": p, "product_class": c} for p, c in classes.items()], None)
+        for f, classes in products.items()
+    ]
+    return pl.DataFrame(rows, schema=PROFILES_SCHEMA, orient="row")
 
 
 def energy(factory: str, kwh_by_hour: list[float | None], **changes: object) -> pl.DataFrame:
@@ -53,13 +83,17 @@ def energy(factory: str, kwh_by_hour: list[float | None], **changes: object) -> 
         {
             "factory": factory,
             "day": DAY,
+            "meter": "main",
+            "carrier": "electricity",
             "allocation": "hour",
             "start": MIDNIGHT + timedelta(hours=n),
             "end": MIDNIGHT + timedelta(hours=n + 1),
-            "energy_kwh": kwh,
+            "quantity": kwh,
             "coverage": 0.0 if kwh is None else 1.0,
             "quality": None if kwh is None else "measured",
             "status": "final",
+            "version": 1,
+            "profile_version": "p",
             **changes,
         }
         for n, kwh in enumerate(kwh_by_hour)
@@ -67,52 +101,85 @@ def energy(factory: str, kwh_by_hour: list[float | None], **changes: object) -> 
     return pl.DataFrame(rows, schema=ENERGY_SCHEMA, orient="row")
 
 
-def times(factory: str, machine: str, pbt_s: float, apt_s: float, unknown_s: float = 0.0) -> dict[str, Any]:
+def machine_row(factory: str, machine: str, product: str, **values: object) -> dict[str, Any]:
     return {
-        "factory": factory, "day": DAY, "machine": machine, "product": "*", "pbt_s": pbt_s, "apt_s": apt_s,
-        "unknown_s": unknown_s, "quality": "measured", "status": "final",
+        "factory": factory, "day": DAY, "machine": machine, "product": product, "start": MIDNIGHT,
+        "end": MIDNIGHT + timedelta(hours=1), "coverage": 1.0, "quality": "measured", "status": "final",
+        "version": 1, "profile_version": "p", **values,
     }  # fmt: skip
+
+
+def times(
+    factory: str, machine: str, pbt_s: float, apt_s: float, unknown_s: float = 0.0, **more: object
+) -> dict[str, Any]:
+    known = dict.fromkeys(TIMES, 0.0) | {"pbt_s": pbt_s, "apt_s": apt_s, "unknown_s": unknown_s}
+    return machine_row(factory, machine, "*", **(known | more))
 
 
 def made(
-    factory: str, machine: str, product: str, pq: float | None, gq: float | None, pru_s: float | None = 60.0
-) -> dict[str, Any]:
-    return {
-        "factory": factory, "day": DAY, "machine": machine, "product": product, "pq": pq, "gq": gq,
-        "pru_s": pru_s, "quality": "measured", "status": "final",
-    }  # fmt: skip
+    factory: str, machine: str, product: str, pq: float | None, gq: float | None, pru_s: float | None = 60.0,
+    **more: object,
+) -> dict[str, Any]:  # fmt: skip
+    return machine_row(factory, machine, product, **({"pq": pq, "gq": gq, "pru_s": pru_s} | more))
 
 
 def machines(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=MACHINE_SCHEMA, orient="row")
 
 
+def operations(*rows: tuple[str, str, float | None], **changes: object) -> pl.DataFrame:
+    """Make facts of operations: factory, element, quantity."""
+    whole = {
+        "day": DAY, "product": "*", "start": MIDNIGHT, "end": MIDNIGHT + timedelta(days=1), "coverage": 1.0,
+        "quality": "measured", "status": "final", "version": 1, "profile_version": "p",
+    }  # fmt: skip
+    named = [
+        whole
+        | {"factory": f, "element": e, "quantity": q}
+        | ({"coverage": 0.0} if q is None else {})
+        | changes
+        for f, e, q in rows
+    ]
+    return pl.DataFrame(named, schema=OPERATIONS_SCHEMA, orient="row")
+
+
 def carbon(hours: pl.DataFrame, factor: float | None = 0.5, *, provisional: bool = False) -> pl.DataFrame:
-    return hours.with_columns(
-        carrier=pl.lit("electricity"),
-        method=pl.lit("location"),
-        factor_id=pl.lit(None if factor is None else "f", pl.String),
-        reason=pl.lit("no_factor_for_period" if factor is None else None, pl.String),
-        co2e_kg=pl.col("energy_kwh") * factor if factor is not None else pl.lit(None, pl.Float64),
-        provisional=pl.lit(provisional),
-    ).drop("energy_kwh", "status")
+    return (
+        hours.filter(meter="main")
+        .with_columns(
+            method=pl.lit("location"),
+            factor_id=pl.lit(None if factor is None else "f", pl.String),
+            factor_kg_per_kwh=pl.lit(factor, pl.Float64),
+            reason=pl.lit("no_factor_for_period" if factor is None else None, pl.String),
+            co2e_kg=pl.col("quantity") * factor if factor is not None else pl.lit(None, pl.Float64),
+            provisional=pl.lit(provisional),
+        )
+        .drop("quantity", "status")
+    )
 
 
 def figures(
     hours: pl.DataFrame | None = None,
     made_rows: pl.DataFrame | None = None,
     emissions: pl.DataFrame | None = None,
+    operated: pl.DataFrame | None = None,
+    products: dict[str, dict[str, str]] = PRODUCTS,
 ) -> pl.DataFrame:
     used = pl.DataFrame(schema=ENERGY_SCHEMA) if hours is None else hours
-    return day_figures(
-        used,
-        machines() if made_rows is None else made_rows,
-        carbon(used) if emissions is None else emissions,
-        PRODUCTS,
-        CLUSTER,
-        kpi_catalogue(),
-        DAY,
+    facts = DayFacts(
+        energy=used,
+        machines=machines() if made_rows is None else made_rows,
+        emissions=carbon(used) if emissions is None else emissions,
+        operations=operations() if operated is None else operated,
+        meters=METERS,
     )
+    rows = daily_elements(facts, UNITS)
+    newest = pl.DataFrame(
+        [(DAY, d.kpi, d.version) for d in BOOK.newest()],
+        schema={"day": pl.Date, "kpi": pl.String, "version": pl.String},
+        orient="row",
+    )
+    return day_figures(rows, places_of(rows, profiles(products), CLUSTER, [DAY]), BOOK, newest)
 
 
 def one(frame: pl.DataFrame, subject: str, kpi: str) -> dict[str, Any]:
@@ -122,11 +189,11 @@ def one(frame: pl.DataFrame, subject: str, kpi: str) -> dict[str, Any]:
 FULL_DAY = [10.0] * 24
 
 
-def test_the_columns_are_those_of_the_table_and_every_subject_has_every_kpi() -> None:
+def test_the_columns_are_those_of_the_table_and_every_subject_has_what_is_released() -> None:
     rows = figures()
     assert rows.columns == [n for n in KPIS.schema.names if n != "known_at"]
-    assert sorted(rows["subject"].unique()) == ["a", "b", "c", "m", "n"]
-    assert rows.height == 5 * 4
+    assert sorted(rows["subject"].unique()) == ["a", "b", "c", "m", "m/forming", "n", "n/forming"]
+    assert rows.height == 7 * 4
     assert rows["value"].null_count() == rows.height
 
 
@@ -219,11 +286,11 @@ def test_oee_over_unknown_time_is_weighted_by_known_time_and_says_how_much() -> 
 
 def test_oee_below_its_minimum_coverage_is_null_but_keeps_its_elements() -> None:
     rows = figures(
-        made_rows=machines(times("a", "1", 10_000, 8_000, 1_500), made("a", "1", "x", 100, 85, 80.0))
+        made_rows=machines(times("a", "1", 10_000, 3_000, 6_000), made("a", "1", "x", 40, 35, 80.0))
     )
     oee = one(rows, "a", "oee")
     assert (oee["value"], oee["reason"]) == (None, "insufficient_coverage")
-    assert (oee["numerator"], oee["denominator"], oee["coverage"]) == (6_800.0, 8_500.0, 0.85)
+    assert (oee["numerator"], oee["denominator"], oee["coverage"]) == (2_800.0, 4_000.0, 0.4)
 
 
 def test_oee_above_one_stays_and_is_marked() -> None:
@@ -296,7 +363,7 @@ def test_energy_per_unit_of_a_member_sums_its_factories_first() -> None:
         ([], FULL_DAY, "missing_element:pq"),
         ([made("a", "1", "x", None, None)], FULL_DAY, "missing_element:pq"),
         ([made("a", "1", "x", 0, 0)], FULL_DAY, "zero_denominator"),
-        ([made("a", "1", "x", 5, 5)], [1.0] * 21 + [None] * 3, "insufficient_coverage"),
+        ([made("a", "1", "x", 5, 5)], [1.0] * 11 + [None] * 13, "insufficient_coverage"),
         ([made("a", "1", "x", 5, 5)], [None] * 24, "missing_element:energy_kwh"),
     ],
 )
@@ -308,14 +375,8 @@ def test_why_there_is_no_energy_per_unit(
 
 
 def test_output_of_several_product_classes_is_not_added() -> None:
-    mixed = PRODUCTS.with_columns(
-        product_class=pl.when(pl.col("product") == "y")
-        .then(pl.lit("cast"))
-        .otherwise(pl.col("product_class"))
-    )
-    hours = energy("a", FULL_DAY)
-    made_rows = machines(made("a", "1", "x", 5, 5))
-    rows = day_figures(hours, made_rows, carbon(hours), mixed, CLUSTER, kpi_catalogue(), DAY)
+    mixed = PRODUCTS | {"a": {"x": "forged", "y": "cast"}}
+    rows = figures(energy("a", FULL_DAY), machines(made("a", "1", "x", 5, 5)), products=mixed)
     ratio = one(rows, "a", "energy_kwh_per_unit")
     assert (ratio["value"], ratio["reason"], ratio["product_class"]) == (None, "mixed_product_classes", None)
 

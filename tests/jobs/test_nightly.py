@@ -184,13 +184,16 @@ def test_when_a_log_was_cleaned_up_everything_is_computed_anew_and_the_summary_s
     log = sent.hub.root / "store" / "park" / FACTS_ENERGY.name / "_delta_log"
     for number in range(facts.version):
         (log / f"{number:020d}.json").unlink()
-    figures = [sent.rows(table) for table in ("emissions", "kpis", "releases")]
+    figures = [sent.rows(table) for table in ("emissions", "elements_daily", "kpis", "releases")]
     again = sent.nightly(NIGHT)
     assert again.code == 0, again.err
     assert again.line("COMPUTED ANEW / 전체 재계산").startswith(
-        "emissions from facts_energy, kpis from facts_energy:"
+        "emissions from facts_energy, elements_daily from facts_energy:"
     )
     assert all(
-        a.equals(b) for a, b in zip(figures, map(sent.rows, ("emissions", "kpis", "releases")), strict=True)
+        a.equals(b)
+        for a, b in zip(
+            figures, map(sent.rows, ("emissions", "elements_daily", "kpis", "releases")), strict=True
+        )
     )
     assert "nothing new" in sent.nightly(NIGHT).out

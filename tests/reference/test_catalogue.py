@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipelines.domain.kpi_formulas import KpiBook
-from pipelines.reference.kpis import kpi_book, kpi_catalogue, make_book
+from pipelines.reference.kpis import kpi_book, make_book
 from pipelines.reference.tables import FOLDER
 
 LOCK = Path(__file__).resolve().parents[1] / "golden" / "kpi_formulas.csv"
@@ -39,10 +39,12 @@ def book_of(*entries: Entry, grids: list[Entry] | None = None) -> KpiBook:
     return make_book(entries, elements, grids or [])
 
 
-def test_the_night_computes_four_figures_in_their_newest_version() -> None:
-    assert list(kpi_catalogue()) == ["energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit"]
-    for kpi, definition in kpi_catalogue().items():
-        assert definition.version == kpi_book().definitions[kpi][-1].version
+RELEASED = {kpi: versions[-1] for kpi, versions in kpi_book().released().items()}
+
+
+def test_a_night_releases_four_figures_of_class_a() -> None:
+    assert sorted(RELEASED) == ["co2e_kg", "energy_kwh", "energy_kwh_per_unit", "oee"]
+    assert {d.disclosure_class for d in RELEASED.values()} == {"A"}
 
 
 def test_iso_22400_is_whole_and_in_the_order_of_the_command() -> None:
@@ -84,23 +86,23 @@ def test_what_names_money_output_or_stock_is_class_b() -> None:
 
 
 def test_ratios_name_the_class_of_what_is_below_the_line() -> None:
-    for definition in kpi_catalogue().values():
-        assert (definition.denominator is None) == (definition.denominator_class is None)
-    assert kpi_catalogue()["oee"].denominator_class == "A"
-    assert kpi_catalogue()["energy_kwh_per_unit"].denominator_class == "B"
+    for definition in kpi_book().newest():
+        assert definition.is_total == (definition.denominator_class is None)
+    assert RELEASED["oee"].denominator_class == "A"
+    assert RELEASED["energy_kwh_per_unit"].denominator_class == "B"
 
 
 def test_kwh_and_emissions_are_one_variable_to_an_attacker() -> None:
-    assert kpi_catalogue()["energy_kwh"].linked_elements == kpi_catalogue()["co2e_kg"].linked_elements
-    assert "electricity" in kpi_catalogue()["energy_kwh_per_unit"].linked_elements
+    assert RELEASED["energy_kwh"].linked_elements == RELEASED["co2e_kg"].linked_elements
+    assert "electricity" in RELEASED["energy_kwh_per_unit"].linked_elements
 
 
 def test_a_product_class_without_an_agreed_grid_has_none() -> None:
-    per_unit = kpi_catalogue()["energy_kwh_per_unit"]
+    per_unit = RELEASED["energy_kwh_per_unit"]
     assert per_unit.grid_for("aluminium-castings") is not None
     assert per_unit.grid_for("unheard-of") is None
     assert per_unit.grid_for(None) is None
-    oee = kpi_catalogue()["oee"].grid_for(None)
+    oee = RELEASED["oee"].grid_for(None)
     assert oee is not None
     assert oee.step == 0.05
 
