@@ -195,6 +195,35 @@ def month_figures(days: pl.DataFrame, book: KpiBook, last_day: date) -> pl.DataF
     return _figures(_with_means(months, definitions), definitions, "month")
 
 
+def span_figures(days: pl.DataFrame, book: KpiBook, start: date, end: date, period: str) -> pl.DataFrame:
+    """Roll days up to one span of local dates [start, end), such as a baseline.
+
+    Args:
+        days: rows of period day of the span: FIGURE_COLUMNS.
+        book: the catalogue.
+        start: first local date.
+        end: first local date after the span.
+        period: what the span is called.
+
+    Returns:
+        FIGURE_COLUMNS; ``day`` is `start`. Days of which a subject has no row weigh as much as the others,
+        and cover nothing; so do days of another version of a formula.
+    """
+    definitions = _used(days, book)
+    subject = ["level", "subject"]
+    length = (end - start).days
+    missing = days.group_by(subject).agg(stretch=length / pl.col("day").n_unique())
+    units = _units(days).with_columns(day=pl.lit(start))
+    all_versions = units.group_by(*subject, "kpi").agg(all_weight=exact_sum(pl.col("weight")))
+    spans = (
+        _combined(units, ["day", *subject], definitions)
+        .join(all_versions, on=[*subject, "kpi"])
+        .join(missing, on=subject)
+        .with_columns(weight=pl.col("all_weight") * pl.col("stretch"))
+    )
+    return _figures(_with_means(spans, definitions), definitions, period)
+
+
 def rolling_figures(months: pl.DataFrame, book: KpiBook, ends: Sequence[date]) -> pl.DataFrame:
     """Roll closed months up to the 12 months that end with each of some months.
 

@@ -18,6 +18,7 @@ from pipelines.connectors.lease import Lease
 from pipelines.connectors.objects import put_json
 from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.outcomes import ExitCode
+from pipelines.jobs.baseline import store_declared
 from pipelines.jobs.benchmarks import ReleaseReport, release
 from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
@@ -57,6 +58,7 @@ class NightReport:
     emission_rows: int = 0
     element_rows: int = 0
     kpi_rows: int = 0
+    baselines: int = 0
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
     outputs: OutputReport = field(default_factory=OutputReport)
@@ -107,6 +109,10 @@ def _derive_kpis(night: Night, report: NightReport, _site: Path) -> None:
     report.kpi_rows = derive_kpis(night)
 
 
+def _store_baseline(night: Night, report: NightReport, _site: Path) -> None:
+    report.baselines = store_declared(night)
+
+
 def _release(night: Night, report: NightReport, _site: Path) -> None:
     report.releases = release(night)
 
@@ -129,6 +135,7 @@ STEPS: dict[str, Step] = {
     "emissions": _derive_emissions,
     "elements": _derive_elements,
     "kpis": _derive_kpis,
+    "baseline": _store_baseline,
     "release": _release,
     "publish": _publish,
     "output": _send_outputs,
