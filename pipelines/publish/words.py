@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup, escape
 
+from pipelines.domain.baseline import Change
 from pipelines.domain.kpi_formulas import Definition
 from pipelines.publish.content import Term
 from pipelines.publish.figures import CO2E, ENERGY, OEE, PER_UNIT
@@ -167,11 +168,22 @@ def kpi_name_list(kpis: Iterable[str]) -> Markup:
 
 def change_text(value: float, *, in_points: bool) -> dict[str, str]:
     """Write a change since the baseline by language: per cent, of a share percentage points."""
-    text = grouped(exact(value) * 100, 1)
-    signed = f"±{text}" if text.strip("0.,") == "" else text if text.startswith(MINUS) else f"+{text}"
+    signed = _signed(value)
     if in_points:
         return {"ko": f"{signed}%p", "en": f"{signed} pp"}
     return {"ko": f"{signed}%", "en": f"{signed}%"}
+
+
+def verdict_shown(change: Change) -> str | None:
+    """Return a change's verdict; of one that is written as nothing: the same."""
+    return "same" if change.value is not None and _signed(change.value).startswith("±") else change.verdict
+
+
+def _signed(share: float) -> str:
+    text = grouped(exact(share) * 100, 1)
+    if text.strip(f"0.,{MINUS}") == "":
+        return f"±{text.removeprefix(MINUS)}"
+    return text if text.startswith(MINUS) else f"+{text}"
 
 
 def reason_words(code: str, kpi: str | None = None) -> Markup | None:
@@ -309,6 +321,7 @@ def globals_for_pages() -> dict[str, Any]:
         "kpi_meaning": kpi_meaning,
         "kpi_name_list": kpi_name_list,
         "change_text": change_text,
+        "verdict_shown": verdict_shown,
         "reason_words": reason_words,
         "month_words": lambda day: either(
             f"{day.year}년 {day.month}월", f"{_MONTHS[day.month - 1]} {day.year}"

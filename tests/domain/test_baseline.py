@@ -59,7 +59,7 @@ def test_a_change_is_relative_of_a_share_in_points_and_better_by_the_kpi_s_direc
         ("oee", measured(None, version="2"), measured(None), "definition_version_differs"),
         ("oee", measured(0.6), measured(None, "insufficient_coverage"), "insufficient_coverage"),
         ("oee", measured(None, "missing_element:gq;suspect_excluded"), measured(0.5), "missing_element:gq"),
-        ("oee", measured(None, "zero_denominator"), measured(None, "insufficient_coverage"), "insufficient_coverage"),
+        ("oee", measured(None, "zero_denominator"), measured(None, "missing_element:x"), "missing_element:x"),
         ("oee", measured(0.6), measured(None), "not_computed"),
         ("units_per_h", measured(5.0), measured(0.0), "zero_baseline"),
         ("energy_kwh", measured(9.0, days=10), measured(8.0), "period_length_differs"),

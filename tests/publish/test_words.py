@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.domain.baseline import Change
 from pipelines.domain.kpi_formulas import Definition
 from pipelines.publish import words
 from pipelines.publish.kpi_tables import GROUPS, group_of
@@ -25,6 +26,7 @@ from pipelines.publish.words import (
     share_text,
     signed_text,
     span_text,
+    verdict_shown,
     vocabulary,
 )
 from pipelines.reference.kpis import kpi_book
@@ -135,6 +137,13 @@ def test_a_change_is_in_per_cent_and_of_a_share_in_points() -> None:
     assert change_text(0.15, in_points=False) == {"ko": "+15.0%", "en": "+15.0%"}
     assert change_text(-0.0121, in_points=True) == {"ko": "−1.2%p", "en": "−1.2 pp"}
     assert change_text(0.0, in_points=True)["en"] == "±0.0 pp"
+    assert change_text(-0.0004, in_points=True)["en"] == "±0.0 pp"
+
+
+def test_a_change_that_is_written_as_nothing_is_called_no_change() -> None:
+    assert verdict_shown(Change(-0.0004, in_points=True, verdict="worse", reason=None)) == "same"
+    assert verdict_shown(Change(0.0006, in_points=True, verdict="better", reason=None)) == "better"
+    assert verdict_shown(Change(None, in_points=True, verdict=None, reason="no_baseline")) is None
 
 
 def test_a_reason_names_its_element_and_what_a_zero_means() -> None:
