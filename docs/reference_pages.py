@@ -24,12 +24,13 @@ _MADE: Final = "<!-- Made from {source} by `make docs`; a test compares them. --
 _TABLES_HOLD: Final[dict[str, str]] = {
     "facts_energy": "Hourly amounts of every meter: each hour of each day, and gaps too long to spread.",
     "facts_machine": "Machine time per hour, and production per hour and product.",
+    "facts_operations": "A day's orders, stock, shipments, hours, incidents and costs, by element.",
     "facts_history": "What changed on days that were final already: old row, new row, cause. Append-only.",
     "dead_letters": "Messages, or rows of messages, that could not be used, with their original bytes.",
     "gaps": "Offsets that were gone before they could be read.",
     "emissions": "Emissions of the hourly energy, with the factor that was used.",
     "elements_daily": "Daily facts of factories and machines: what every KPI is made of.",
-    "kpis": "Figures of machines, factories, peers and members, not released: only own pages show them.",
+    "kpis": "Figures of machines, factories and members, not released: only their own pages show them.",
     "baselines": "Figures of the period that a programme is measured against (사업 KPI). Append-only.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
 }

@@ -11,10 +11,16 @@ import polars as pl
 
 from pipelines.connectors.staging import leaving_failures, piece_path
 from pipelines.connectors.store import ClusterStore, OpenTable, parquet_bytes
+from pipelines.domain.costs import daily_costs
+from pipelines.domain.logistics import daily_shipments
 from pipelines.domain.machine_time import hourly_machine_time
 from pipelines.domain.meters import hourly_energy
+from pipelines.domain.operations import as_facts
+from pipelines.domain.orders import daily_orders
 from pipelines.domain.production import hourly_quantities
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, RAW, Table
+from pipelines.domain.safety import daily_safety
+from pipelines.domain.stock import LONGEST_HOLD_DAYS, daily_stock
+from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS, RAW, Table
 
 _LONGEST_STOP_DAYS = 31
 
@@ -51,7 +57,7 @@ class FactDerivation:
     Args:
         store: the cluster's store.
         staging: folder below it.
-        fact_table: facts_energy or facts_machine.
+        fact_table: name of a fact table.
         versions: raw table -> the version to read.
         unit_multipliers: carrier, kind, unit, multiplier.
         max_gap_s: longest gap that is bridged [s].
@@ -67,7 +73,11 @@ class FactDerivation:
     def derive(self, stretch: Stretch) -> int:
         """Derive the facts of a stretch and leave them, as Parquet, in the staging folder."""
         with leaving_failures(self.store, self.staging, stretch.number):
-            compute = {FACTS_ENERGY.name: self._energy, FACTS_MACHINE.name: self._machine}[self.fact_table]
+            compute = {
+                FACTS_ENERGY.name: self._energy,
+                FACTS_MACHINE.name: self._machine,
+                FACTS_OPERATIONS.name: self._operations,
+            }[self.fact_table]
             owners = stretch.windows.select("factory", "day", window_start="start")
             facts = compute(stretch).join(owners, on=["factory", "window_start"]).drop("window_start")
             self.store.put(piece_path(self.staging, stretch.number), parquet_bytes(facts.to_arrow()))
@@ -106,6 +116,38 @@ class FactDerivation:
             by="factory",
             check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
         )
+
+    def _operations(self, stretch: Stretch) -> pl.DataFrame:
+        windows = stretch.windows.select("factory", "start", "end")
+        orders, shipments, safety, costs = (
+            self._whole(stream, stretch) for stream in ("orders", "shipments", "safety", "costs")
+        )
+        facts = as_facts([
+            daily_orders(orders, stretch.products, windows, stretch.planned),
+            daily_shipments(shipments, windows, stretch.planned),
+            daily_safety(safety, windows, stretch.planned),
+            daily_stock(*self._levels(stretch), stretch.products, windows),
+            daily_costs(costs, windows),
+        ])  # fmt: skip
+        return facts.with_columns(window_start="start")
+
+    def _levels(self, stretch: Stretch) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Read the stock levels that may hold in a stretch, and when each factory's first one was."""
+        earliest = stretch.days[0] - timedelta(days=LONGEST_HOLD_DAYS + 1)
+        ours = pl.col("factory").is_in(stretch.windows["factory"].unique().to_list())
+        rows = self._open("stock").scan().filter(pl.col("bucket") == stretch.bucket, ours)
+        begun = rows.group_by("factory").agg(first_at=pl.col("at").min())
+        near = pl.col("day").is_between(earliest, stretch.days[-1] + timedelta(days=1))
+        return rows.filter(near).collect(), begun.collect()
+
+    def _whole(self, stream: str, stretch: Stretch) -> pl.DataFrame:
+        """Read all rows of a stretch's factories, however old: an order's life is as long as it is.
+
+        Events of operations are few: some dozens a day and factory.
+        """
+        factories = stretch.windows["factory"].unique().to_list()
+        ours = pl.col("factory").is_in(factories)
+        return self._open(stream).scan().filter(pl.col("bucket") == stretch.bucket, ours).collect()
 
     def _rows(self, stream: str, stretch: Stretch) -> pl.DataFrame:
         """Read a stretch's rows with a margin of days that covers the longest bridged gap."""

@@ -18,14 +18,16 @@ from pipelines.domain.emissions.electricity import location_based_co2e
 from pipelines.domain.factory_energy import factory_hours
 from pipelines.domain.kpi_formulas import KpiBook
 from pipelines.domain.kpis import day_figures, places_of
-from pipelines.schemas.tables import ELEMENTS_DAILY, EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, KPIS, TABLES
-
-OPERATIONS_SCHEMA = pl.Schema({
-    "day": pl.Date(), "factory": pl.String(), "product": pl.String(), "element": pl.String(),
-    "start": pl.Datetime("us", "UTC"), "end": pl.Datetime("us", "UTC"), "quantity": pl.Float64(),
-    "coverage": pl.Float64(), "quality": pl.String(), "status": pl.String(), "version": pl.Int32(),
-    "profile_version": pl.String(),
-})  # fmt: skip
+from pipelines.schemas.tables import (
+    ELEMENTS_DAILY,
+    EMISSIONS,
+    FACTS,
+    FACTS_ENERGY,
+    FACTS_MACHINE,
+    FACTS_OPERATIONS,
+    KPIS,
+    TABLES,
+)
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,15 @@ class FigureDerivation:
 
     def _elements(self, days: Days) -> pl.DataFrame:
         """Return the columns of the table elements_daily but known_at."""
-        energy, machines = self._read(FACTS_ENERGY.name, days), self._read(FACTS_MACHINE.name, days)
+        read = {table.name: self._read(table.name, days) for table in (*FACTS, EMISSIONS)}
         facts = DayFacts(
-            energy=energy,
-            machines=machines,
-            emissions=self._read(EMISSIONS.name, days),
-            operations=pl.DataFrame(schema=OPERATIONS_SCHEMA),
-            meters=self._meters(energy),
+            energy=read[FACTS_ENERGY.name],
+            machines=read[FACTS_MACHINE.name],
+            emissions=read[EMISSIONS.name],
+            operations=read[FACTS_OPERATIONS.name],
+            meters=self._meters(read[FACTS_ENERGY.name]),
         )
-        buckets = pl.concat([f.select("factory", "day", "bucket") for f in (energy, machines)]).unique()
+        buckets = pl.concat([f.select("factory", "day", "bucket") for f in read.values()]).unique()
         units = {e.element: e.unit for e in self.book.elements.values()}
         rows = daily_elements(facts, units).join(buckets, on=["factory", "day"])
         return rows.select(n for n in ELEMENTS_DAILY.schema.names if n != "known_at")

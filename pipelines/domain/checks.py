@@ -16,6 +16,8 @@ import polars as pl
 import polars.selectors as cs
 
 from pipelines.domain.calendar import INSTANT, known_zone
+from pipelines.domain.orders import ORDER_STEPS
+from pipelines.domain.safety import SAFETY_KINDS
 
 REASONS = (
     "other_cluster",
@@ -24,6 +26,7 @@ REASONS = (
     "event_in_future",
     "before_joined",
     "not_finite",
+    "negative_amount",
     "unknown_carrier",
     "unknown_kind",
     "unknown_unit",
@@ -41,6 +44,14 @@ _ID = r"^[a-z0-9][a-z0-9-]{0,39}$"
 _IDS = ("factory", "meter", "machine", "product")
 _OVER_TIME = ("interval", "mean_power")
 _PERIODS = (("at", "until"), ("start", "end"))
+# What orders, stock, shipments, hours and costs count can't be less than nothing.
+_AMOUNTS = {
+    "order": ("quantity",),
+    "shipment": ("load_t", "capacity_t", "distance_km", "cost_krw"),
+    "event": ("worked_h", "attended_h", "headcount", "cost_krw"),
+    "product": ("quantity",),
+}
+_WORDS = {"order": ("step", ORDER_STEPS), "event": ("kind", SAFETY_KINDS)}
 _WEEKDAYS = 7
 _MINUTES_OF_TWO_DAYS = 2 * 1440
 _VERDICT = pl.Schema({"reason": pl.String, "detail": pl.String})
@@ -94,6 +105,7 @@ def reasons(rows: pl.DataFrame, rules: RowRules) -> pl.DataFrame:
         *_tenant_checks(rules),
         *_time_checks(rules),
         *_finite_checks(rows, unfolded),
+        *_operations_checks(rows),
         *_unit_checks(judged, unfolded, rules.unit_multipliers),
         *_period_checks(rows),
         *_calendar_checks(rows, unfolded),
@@ -158,6 +170,20 @@ def _finite_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
             )
             for of, frame in items.items()
             for name in frame.select(cs.float()).columns
+        ),
+    ]
+
+
+def _operations_checks(rows: pl.DataFrame) -> list[Check]:
+    """Check the amounts and the kinds of events of operations; their streams are known by their columns."""
+    columns = set(rows.columns)
+    amounts = sorted({name for owner in columns & set(_AMOUNTS) for name in _AMOUNTS[owner]} & columns)
+    return [
+        *((pl.col(name) < 0, "negative_amount", f"{name} is negative") for name in amounts),
+        *(
+            (~pl.col(name).is_in(words), "unknown_kind", f"{name} is not one of {', '.join(words)}")
+            for owner, (name, words) in _WORDS.items()
+            if {owner, name} <= columns
         ),
     ]
 

@@ -11,6 +11,8 @@ How the rules are read here, where they leave room:
   machines. One with an element of the factory (its main meters, orders, people) is evaluated per factory and
   day, with its machines' elements added up: as soon as one machine lacks one, the factory lacks it.
 - A machine that ran but has no counts lacks them; one that never ran made nothing.
+- A ratio of elements that are measured apart (energy by meters, output by counters) has no value below the
+  coverage of comparisons: nothing weighs the one by what is known of the other.
 - Coverage: of machines the known share of the planned time, weighted by it; with an element of the factory
   also that element's own, weighted by the time that it stands for.
 - A subject has a row for every KPI of which its factories share an element, with a reason where there is no
@@ -21,7 +23,7 @@ How the rules are read here, where they leave room:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
@@ -403,7 +405,8 @@ def _told(
 
     Returns:
         `by`, kpi, version, ``shared`` (some element has a row), ``suspect, final``; of the elements that are
-        not only a machine's the least ``given`` coverage, the longest ``stands_s``, and how many are
+        not only a machine's the one that is ``lacking`` in some row (the cost of one product: the others
+        would pass as all of it), the least ``given`` coverage, the longest ``stands_s``, and how many are
         ``told``.
     """
     used = pl.DataFrame(
@@ -417,13 +420,14 @@ def _told(
     )
     other = pl.col("other")
     return (
-        rows.select(*by, "element", "coverage", "weight_s", "suspect", "status")
+        rows.select(*by, "element", "quantity", "coverage", "weight_s", "suspect", "status")
         .join(used, on="element")
         .group_by(*by, *_KPI)
         .agg(
             shared=pl.lit(value=True),
             suspect=pl.col("suspect").any(),
             final=(pl.col("status") == "final").all(),
+            lacking=pl.col("element").filter(other & pl.col("quantity").is_null()).min(),
             given=pl.col("coverage").filter(other).min(),
             stands_s=pl.col("weight_s").filter(other).max(),
             told=pl.col("element").filter(other).n_unique(),
@@ -475,14 +479,15 @@ def _weighed(
         .join(kinds, on=_KPI, how="left")
         .join(final_days, on="day", how="left")
         .with_columns(
+            fault=pl.coalesce("fault", "missing_element:" + pl.col("lacking")),
             weight=pl.when(wider).then(pl.col("stands_s").fill_null(_DAY_S)).otherwise(
                 pl.col("planned").fill_null(0.0)
             ),
             coverage=coverage,
         )
         .select(
-            *by, *_KPI, "sums", "fault", "weight",
-            "needed",
+            *by, *_KPI, "fault", "weight", "needed",
+            sums=pl.when(pl.col("fault").is_null()).then("sums"),
             covered=pl.when(pl.col("fault").is_null()).then(covered).otherwise(0.0),
             suspect=pl.col("suspect").fill_null(value=False),
             final=pl.coalesce("final", "day_final").fill_null(value=False),
@@ -562,6 +567,13 @@ def _with_means(units: pl.DataFrame, definitions: Sequence[Definition]) -> pl.Da
     return units.with_columns(sums=pl.when(is_stock).then(mean).otherwise("sums"))
 
 
+def _as_measured(definition: Definition) -> Definition:
+    """Ask more of a ratio whose elements are measured apart; a machine's ratios are of known time."""
+    if definition.is_total or definition.base == "machine":
+        return definition
+    return replace(definition, minimum_coverage=definition.comparison_coverage)
+
+
 def _figures(units: pl.DataFrame, definitions: Sequence[Definition], period: str) -> pl.DataFrame:
     """Divide, and write units as rows of the table kpis."""
     weighted = units.with_columns(
@@ -577,14 +589,13 @@ def _figures(units: pl.DataFrame, definitions: Sequence[Definition], period: str
         separator=";",
         ignore_nulls=True,
     )
-    names = {(d.kpi, d.version): d.unit for d in definitions}
     in_units = pl.DataFrame(
-        [(*key, unit) for key, unit in names.items()],
+        [(d.kpi, d.version, d.unit) for d in definitions],
         schema={"kpi": pl.String, "version": pl.String, "unit": pl.String},
         orient="row",
     )
     return (
-        divided(weighted, definitions)
+        divided(weighted, [_as_measured(d) for d in definitions])
         .join(in_units, on=_KPI, how="left")
         .with_columns(
             period=pl.lit(period),

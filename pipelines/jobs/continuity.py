@@ -9,8 +9,10 @@ from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import (
     ELEMENTS_DAILY,
     EMISSIONS,
+    FACTS,
     FACTS_ENERGY,
     FACTS_MACHINE,
+    FACTS_OPERATIONS,
     KPIS,
     RAW,
     RELEASES,
@@ -21,8 +23,9 @@ _PROFILE = RAW[STREAMS["profile"].name]
 SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
     (FACTS_ENERGY, (RAW["energy"], _PROFILE)),
     (FACTS_MACHINE, (RAW["states"], RAW["counts"], _PROFILE)),
+    (FACTS_OPERATIONS, (*(RAW[s] for s in ("orders", "shipments", "safety", "stock", "costs")), _PROFILE)),
     (EMISSIONS, (FACTS_ENERGY,)),
-    (ELEMENTS_DAILY, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
+    (ELEMENTS_DAILY, (*FACTS, EMISSIONS)),
     (KPIS, (ELEMENTS_DAILY,)),
     (RELEASES, (KPIS,)),
 )

@@ -1,6 +1,6 @@
-"""Facts: from raw rows to hourly energy and machine time.
+"""Facts: from raw rows to hourly energy and machine time, and to daily operations.
 
-Belongs here: the pipeline of the two fact tables and their commits. Does not belong here: which factory-days
+Belongs here: the pipeline of the fact tables and their commits. Does not belong here: which factory-days
 are touched (pipelines.jobs.touching), the arithmetic (pipelines.domain), reading neighbours
 (pipelines.connectors.deriving), versions (pipelines.jobs.restating).
 """
@@ -24,7 +24,7 @@ from pipelines.jobs.profiles import Profiles, read_profiles, unnested
 from pipelines.jobs.restating import FINAL, PROVISIONAL, FactoryDay, replace_facts
 from pipelines.jobs.runner import run_staged
 from pipelines.jobs.touching import SOURCES, RawSnapshots, Span, touched_days
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, RAW, Table
+from pipelines.schemas.tables import FACTS, RAW, Table
 from pipelines.transforms.deriving import DeriveFacts
 
 _ROWS_PER_STRETCH = 4_000_000
@@ -66,14 +66,14 @@ class FactoryDayPlan:
 
 
 def derive_facts(night: Night) -> FactsReport:
-    """Bring both fact tables up to what the raw tables hold.
+    """Bring the fact tables up to what the raw tables hold.
 
     Raises:
         OperatorError: the store failed or a rival committed.
     """
     report = FactsReport()
     profiles = read_profiles(night)
-    for table in (FACTS_ENERGY, FACTS_MACHINE):
+    for table in FACTS:
         _derive_table(night, profiles, table, report)
     return report
 

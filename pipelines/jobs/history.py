@@ -12,7 +12,7 @@ from pipelines.domain.energy_report import Period, energy_rows
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_HISTORY, FACTS_MACHINE
+from pipelines.schemas.tables import FACTS, FACTS_ENERGY, FACTS_HISTORY
 
 
 def read_energy(night: Night, factory: str, first: date, last: date, by: Period) -> pl.DataFrame:
@@ -57,7 +57,7 @@ def history_of_day(night: Night, factory: str, day: date) -> pl.DataFrame:
         .group_by(pl.lit(table.name).alias("table"))
         .agg(pl.col("version").max(), pl.col("known_at").max(), pl.col("status").first(), rows=pl.len())
         .collect()
-        for table in (FACTS_ENERGY, FACTS_MACHINE)
+        for table in FACTS
     ]
     return pl.concat([*current, past], how="diagonal_relaxed")
 

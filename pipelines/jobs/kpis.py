@@ -20,9 +20,9 @@ from pipelines.jobs.figuring import changed_pairs, computed_figures
 from pipelines.jobs.night import Night
 from pipelines.jobs.restating import replace_figures
 from pipelines.reference.kpis import kpi_book
-from pipelines.schemas.tables import ELEMENTS_DAILY, EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, KPIS
+from pipelines.schemas.tables import ELEMENTS_DAILY, EMISSIONS, FACTS, KPIS
 
-ELEMENT_SOURCES = (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)
+ELEMENT_SOURCES = (*FACTS, EMISSIONS)
 
 
 def derive_elements(night: Night) -> int:

@@ -15,8 +15,9 @@ from pipelines.domain.zones import local_days
 from pipelines.jobs.bounding import Progress, progress_to, stored_progress
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, unnested, zones_of
+from pipelines.jobs.reaching import reached_by_events
 from pipelines.jobs.restating import PROVISIONAL, FactoryDay
-from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE
+from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS
 
 RawSnapshots = dict[str, OpenTable]
 Since = Mapping[str, int | None]
@@ -24,8 +25,13 @@ Since = Mapping[str, int | None]
 SOURCES: dict[str, tuple[str, ...]] = {
     FACTS_ENERGY.name: ("energy",),
     FACTS_MACHINE.name: ("states", "counts"),
+    FACTS_OPERATIONS.name: ("orders", "shipments", "safety", "stock", "costs"),
 }
-_OWNERS = {"energy": "meter", "states": "machine", "counts": "machine"}
+_OWNERS = {
+    "energy": "meter", "states": "machine", "counts": "machine",
+    "orders": "order", "shipments": "shipment", "safety": "event", "stock": "product", "costs": "event",
+}  # fmt: skip
+_IN_PROFILES = {"meter", "machine"}
 _LASTING = {"states"}
 
 
@@ -155,6 +161,8 @@ def _news(since: Since, raw: OpenTable, owner: str) -> pl.DataFrame:
 def _strangers(profiles: Profiles, stream: str, rows: pl.DataFrame) -> Iterator[str]:
     """Give factory/id of the meters or machines of new rows that no profile of a known factory names."""
     owner = _OWNERS[stream]
+    if owner not in _IN_PROFILES:
+        return iter(())
     known = unnested(profiles.rows, f"{owner}s").select("factory", owner)
     ours = rows.filter(pl.col("factory").is_in(profiles.factories))
     unknown = ours.join(known, on=["factory", owner], how="anti")
@@ -248,9 +256,16 @@ def _reached(
     """Give the factory-days that new rows reach.
 
     A reading reaches the days within the longest bridged gap on both sides, and the day of the next reading,
-    which owns the gap between them. A machine's state reaches every day until its next change.
+    which owns the gap between them. A machine's state reaches every day until its next change. What an event
+    of operations reaches is told in pipelines.jobs.reaching.
     """
     if rows.is_empty():
+        return
+    if stream in SOURCES[FACTS_OPERATIONS.name]:
+        for factory, first, last in reached_by_events(stream, _OWNERS[stream], rows, raw, zones_of(night)):
+            if factory in spans:
+                until = last or spans[factory].last
+                yield from ((factory, d) for d in spans[factory].days() if first <= d <= until)
         return
     owner, zones, gap = _OWNERS[stream], zones_of(night), timedelta(seconds=night.max_gap_s)
     before = local_days(rows.select("factory", at=pl.col("first_at") - gap), zones)

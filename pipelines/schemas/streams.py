@@ -43,6 +43,8 @@ STREAMS: dict[str, Stream] = {
         Stream("shipments", "shipments"),
         Stream("activities", "activities", event_time="start"),
         Stream("safety", "safety"),
+        Stream("stock", "stock"),
+        Stream("costs", "costs"),
     )
 }
 

@@ -143,6 +143,22 @@ FACTS_MACHINE = Table(
     ("day", "bucket"),
 )  # fmt: skip
 
+FACTS_OPERATIONS = Table(
+    "facts_operations",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("product", pa.string(), "Id of the product; * where the element is not of one product."),
+        column("element", pa.string(), "Id of the element (pipelines/reference/kpi_elements.csv)."),
+        column("start", UTC_US, "Start of the factory's local day.", "us"),
+        column("end", UTC_US, "End of the factory's local day (exclusive).", "us"),
+        column("quantity", pa.float64(), "The element's amount of the day; null: not known.", "column unit"),
+        column("unit", pa.string(), "Unit of quantity."),
+        _COVERAGE, _QUALITY, *_FACT_STATE,
+    ]),
+    ("factory", "product", "element", "start"),
+    ("day", "bucket"),
+)  # fmt: skip
+
 FACTS_HISTORY = Table(
     "facts_history",
     pa.schema([
@@ -313,12 +329,12 @@ RELEASES = Table(
     ("sequence",),
 )  # fmt: skip
 
+FACTS: tuple[Table, ...] = (FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS)
 RAW: dict[str, Table] = {s.name: raw_table(s) for s in STREAMS.values()}
 DERIVED: dict[str, Table] = {
     t.name: t
     for t in (
-        FACTS_ENERGY,
-        FACTS_MACHINE,
+        *FACTS,
         FACTS_HISTORY,
         DEAD_LETTERS,
         GAPS,

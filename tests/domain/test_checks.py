@@ -158,3 +158,63 @@ def test_a_profile_that_would_break_a_night_is_refused(change: dict[str, Any], r
     rows = pl.DataFrame([PROFILE, PROFILE | change, PROFILE], schema=schema, orient="row")
     found = reasons(rows, replace(RULES, event_time="valid_from"))
     assert found["reason"].to_list() == [None, reason, None]
+
+
+ORDER: dict[str, Any] = {
+    "factory": "a1", "order": "o1", "step": "shipped", "product": "bolt", "quantity": 1.0, "at": SENT,
+    "record_timestamp": SENT,
+}  # fmt: skip
+SHIPMENT: dict[str, Any] = {
+    "factory": "a1", "shipment": "s1", "load_t": 1.0, "capacity_t": 2.0, "distance_km": 3.0, "cost_krw": 4.0,
+    "at": SENT, "record_timestamp": SENT,
+}  # fmt: skip
+HOURS: dict[str, Any] = {
+    "factory": "a1", "event": "e1", "kind": "hours", "worked_h": 8.0, "attended_h": 8.0, "headcount": 1,
+    "at": SENT, "until": SENT + timedelta(hours=8), "record_timestamp": SENT,
+}  # fmt: skip
+STOCK: dict[str, Any] = {
+    "factory": "a1", "product": "bolt", "quantity": 0.0, "at": SENT, "record_timestamp": SENT,
+}  # fmt: skip
+COST: dict[str, Any] = {
+    "factory": "a1", "event": "e1", "product": "bolt", "cost_krw": 0.0, "at": SENT,
+    "until": SENT + timedelta(days=1), "record_timestamp": SENT,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("good", [ORDER, SHIPMENT, HOURS, STOCK, COST])
+def test_an_event_of_operations_may_enter(good: dict[str, Any]) -> None:
+    assert reasons(pl.DataFrame([good]), RULES)["reason"].to_list() == [None]
+
+
+@pytest.mark.parametrize(
+    ("good", "field"),
+    [
+        (ORDER, "quantity"), (STOCK, "quantity"), (COST, "cost_krw"), (HOURS, "worked_h"),
+        (HOURS, "attended_h"), (HOURS, "headcount"), (SHIPMENT, "load_t"), (SHIPMENT, "capacity_t"),
+        (SHIPMENT, "distance_km"), (SHIPMENT, "cost_krw"),
+    ],
+)  # fmt: skip
+def test_less_than_nothing_and_no_number_may_not(good: dict[str, Any], field: str) -> None:
+    rows = pl.DataFrame([good, good | {field: -1}], schema=pl.DataFrame([good]).schema)
+    found = reasons(rows, RULES)
+    assert found["reason"].to_list() == [None, "negative_amount"]
+    assert found["detail"].to_list() == [None, f"{field} is negative"]
+    if field != "headcount":
+        rows = pl.DataFrame([good | {field: value} for value in (float("nan"), float("inf"))])
+        assert reasons(rows, RULES)["reason"].to_list() == ["not_finite", "not_finite"]
+
+
+@pytest.mark.parametrize(
+    ("good", "change", "reason"),
+    [
+        (ORDER, {"step": "lost"}, "unknown_kind"),
+        (HOURS, {"kind": "overtime"}, "unknown_kind"),
+        (HOURS, {"until": SENT}, "empty_period"),
+        (COST, {"until": SENT - timedelta(days=1)}, "empty_period"),
+        (STOCK, {"product": "*"}, "bad_id"),
+    ],
+)
+def test_an_event_of_operations_gets_its_reason(
+    good: dict[str, Any], change: dict[str, Any], reason: str
+) -> None:
+    assert reasons(pl.DataFrame([good | change]), RULES)["reason"].to_list() == [reason]
