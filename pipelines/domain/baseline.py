@@ -1,19 +1,26 @@
 """Before and after: a KPI against the same KPI of a stored baseline period.
 
-Belongs here: the comparison of two figures, and its reasons. Does not belong here: the arithmetic of KPIs
-(pipelines.domain.kpi_evaluation), storing a baseline (pipelines.jobs.baseline).
+Belongs here: the comparison of two figures, and its reasons; what a unit of each product cost in the period.
+Does not belong here: the arithmetic of KPIs (pipelines.domain.kpi_evaluation), the roll-up of a period's KPIs
+(pipelines.domain.kpis), storing a baseline (pipelines.jobs.baseline).
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+import polars as pl
+
 from pipelines.domain.kpi_formulas import Definition
+from pipelines.domain.machine_time import ALL_PRODUCTS
+from pipelines.domain.sums import exact_sum
 
 NO_BASELINE = "no_baseline"
 OTHER_VERSION = "definition_version_differs"
 OTHER_LENGTH = "period_length_differs"
 ZERO_BASELINE = "zero_baseline"
 NOT_COMPUTED = "not_computed"
+SHARED_COST = "cost_of_no_product"
+_PRODUCT = ["factory", "product"]
 _SHARE = "1"
 _TOTALS = ("total", "count")
 Verdict = Literal["better", "worse", "same"]
@@ -73,6 +80,67 @@ def before_after(definition: Definition, now: Measured, then: Measured | None) -
     difference = now.value - then.value
     value = difference if in_points else now.value / then.value - 1
     return Change(value, in_points, _verdict(difference, definition.direction), None)
+
+
+def unit_costs(elements: pl.DataFrame, length_d: int, minimum_coverage: float) -> pl.DataFrame:
+    """Say what a unit of each product cost in a baseline period: cost over quantity, sums first.
+
+    The quantity is that of the days whose cost is known; days without a row of a product made none of it.
+
+    Args:
+        elements: rows of elements_daily of the period: `cost_krw` and `pq` are used.
+        length_d: days of the period.
+        minimum_coverage: least share of the period whose cost must be known.
+
+    Returns:
+        ``factory, product, cost_krw [KRW], pq [unit], coverage [1], baseline_unit_cost_krw [KRW/unit],
+        reason``, sorted, of factories that tell any cost. Null: see ``reason``: `cost_of_no_product` (some
+        cost is of the factory as a whole, so that of its products is not all of it), `missing_element:...`,
+        `insufficient_coverage`, `zero_denominator`.
+    """
+    cost, made = (elements.filter(pl.col("element") == name) for name in ("cost_krw", "pq"))
+    shared = cost.filter(pl.col("product") == ALL_PRODUCTS)["factory"].unique().to_list()
+    quantities = made.group_by(*_PRODUCT, "day").agg(
+        pq=pl.when(pl.col("quantity").is_not_null().all()).then(exact_sum(pl.col("quantity"))),
+        uncounted=pl.col("quantity").is_null().any(),
+    )
+    known = (
+        cost.filter(pl.col("quantity").is_not_null())
+        .select(*_PRODUCT, "day", "coverage", cost_krw="quantity")
+        .join(quantities, on=[*_PRODUCT, "day"], how="left")
+    )
+    summed = known.group_by(_PRODUCT).agg(
+        exact_sum(pl.col("cost_krw")),
+        exact_sum(pl.col("pq")),
+        pl.col("uncounted").fill_null(value=False).any(),
+        coverage=exact_sum(pl.col("coverage")) / length_d,
+    )
+    told = cost["factory"].unique().to_list()
+    products = pl.concat([cost.select(_PRODUCT), made.select(_PRODUCT)]).unique()
+    return (
+        products.filter(pl.col("factory").is_in(told), pl.col("product") != ALL_PRODUCTS)
+        .join(summed, on=_PRODUCT, how="left")
+        .with_columns(reason=_cost_obstacle(shared, minimum_coverage))
+        .with_columns(
+            pl.col("coverage").fill_null(0.0),
+            baseline_unit_cost_krw=pl.when(pl.col("reason").is_null()).then(
+                pl.col("cost_krw") / pl.col("pq")
+            ),
+        )
+        .select(*_PRODUCT, "cost_krw", "pq", "coverage", "baseline_unit_cost_krw", "reason")
+        .sort(_PRODUCT)
+    )
+
+
+def _cost_obstacle(shared: list[str], minimum_coverage: float) -> pl.Expr:
+    uncounted = pl.col("pq").is_null() | pl.col("uncounted")
+    return (
+        pl.when(pl.col("factory").is_in(shared)).then(pl.lit(SHARED_COST))
+        .when(pl.col("cost_krw").is_null()).then(pl.lit("missing_element:cost_krw"))
+        .when(uncounted).then(pl.lit("missing_element:pq"))
+        .when(pl.col("coverage") < minimum_coverage).then(pl.lit("insufficient_coverage"))
+        .when(pl.col("pq") == 0).then(pl.lit("zero_denominator"))
+    )  # fmt: skip
 
 
 def _obstacle(definition: Definition, now: Measured, then: Measured | None, *, in_points: bool) -> str | None:

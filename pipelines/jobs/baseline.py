@@ -15,19 +15,23 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.connectors.store import OpenTable
+from pipelines.domain.baseline import unit_costs
 from pipelines.domain.cluster import BaselinePeriod, ClusterDefinition
 from pipelines.domain.kpis import span_figures
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.night import Night
 from pipelines.reference.kpis import kpi_book
-from pipelines.schemas.tables import BASELINES, KPIS
+from pipelines.schemas.tables import BASELINE_COSTS, BASELINES, ELEMENTS_DAILY, KPIS
 
 _SUBJECT = ["level", "subject"]
 _LEVELS = ("member", "factory", "machine")
-# What makes a baseline another one: of equal figures no revision is made.
+# What makes a baseline another one: of equal content no revision is made.
 _CONTENT = [
     *_SUBJECT, "kpi", "definition_version", "period_start", "period_end", "weight", "covered", "value",
     "reason",
+]  # fmt: skip
+_COST_CONTENT = [
+    "factory", "product", "period_start", "period_end", "cost_krw", "pq", "coverage", "reason",
 ]  # fmt: skip
 
 
@@ -91,10 +95,10 @@ def period_of(night: Night, first: date, last: date) -> BaselinePeriod:
 def set_baseline(
     night: Night, circle: Circle, period: BaselinePeriod, note: str | None, set_at: datetime
 ) -> int:
-    """Store the circle's KPIs of a period as its baseline; returns the subjects that got a new revision.
+    """Store the circle's KPIs and unit costs of a period as its baseline.
 
     The caller holds the lease. A subject whose newest revision says the same gets none. Figures below their
-    least coverage are stored with their reason and without a value.
+    least coverage are stored with their reason and without a value. Returns the subjects that got a revision.
 
     Raises:
         OperatorError: UNUSABLE_INPUT: the table kpis has nothing of the period; STORE.
@@ -106,7 +110,8 @@ def set_baseline(
             f"there is no figure from {period.start} to {last}: run the nights first",
             f"{period.start}부터 {last}까지 지표가 없습니다. 야간 작업을 먼저 실행하세요",
         )
-    return _store(night.store.open(BASELINES), figures, period, note, set_at)
+    _store_costs(night, figures, period, set_at)
+    return _store(night.store.open(BASELINES), _dated(figures, period, set_at), note)
 
 
 def store_declared(night: Night) -> int:
@@ -127,14 +132,30 @@ def store_declared(night: Night) -> int:
     table = night.store.open(BASELINES)
     known = table.scan().select(_SUBJECT).unique().collect()
     days = _days(night, circle_of(night.cluster, None, None), period).join(known, on=_SUBJECT, how="anti")
-    return _store(table, _figures(days, period), period, None, night.nominal)
+    figures = _figures(days, period)
+    # Costs first: a run that dies in between finds its subjects without a baseline, and the same costs again.
+    _store_costs(night, figures, period, night.nominal)
+    return _store(table, _dated(figures, period, night.nominal), None)
+
+
+def unit_costs_in_force(table: OpenTable) -> pl.DataFrame:
+    """Return what a unit of each product cost in its factory's baseline, of the newest revision.
+
+    Returns:
+        ``factory, product, baseline_unit_cost_krw`` [KRW/unit], ``valid_from`` (first local date for which it
+        holds: the day after the baseline), sorted; products without a unit cost are not in it.
+    """
+    return (
+        _newest(table.scan().collect(), ["factory"])
+        .drop_nulls("baseline_unit_cost_krw")
+        .select("factory", "product", "baseline_unit_cost_krw", valid_from="period_end")
+        .sort("factory", "product")
+    )
 
 
 def latest_baselines(table: OpenTable) -> pl.DataFrame:
     """Return the rows of each subject's newest revision (columns of BASELINES, sorted by key)."""
-    rows = table.scan().collect()
-    newest = pl.col("revision") == pl.col("revision").max().over(_SUBJECT)
-    return rows.filter(newest).sort(table.table.key)
+    return _newest(table.scan().collect(), _SUBJECT).sort(table.table.key)
 
 
 def shown_baselines(night: Night, circle: Circle) -> pl.DataFrame:
@@ -165,36 +186,59 @@ def _figures(days: pl.DataFrame, period: BaselinePeriod) -> pl.DataFrame:
     return figures.filter(pl.col("sums").is_not_null().any().over(_SUBJECT))
 
 
-def _store(
-    table: OpenTable, figures: pl.DataFrame, period: BaselinePeriod, note: str | None, set_at: datetime
-) -> int:
-    stored = latest_baselines(table)
-    revisions = stored.group_by(_SUBJECT).agg(last=pl.col("revision").max())
-    rows = (
-        figures.join(revisions, on=_SUBJECT, how="left")
-        .with_columns(
-            revision=(pl.col("last").fill_null(0) + 1).cast(pl.Int32),
-            period_start=pl.lit(period.start),
-            period_end=pl.lit(period.end),
-            note=pl.lit(note, pl.String),
-            set_at=pl.lit(set_at).dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")),
+def _store_costs(night: Night, figures: pl.DataFrame, period: BaselinePeriod, set_at: datetime) -> None:
+    """Store the unit costs of the factories among the figures, before their figures."""
+    factories = figures.filter(pl.col("level") == "factory")["subject"].unique().to_list()
+    elements = (
+        night.store.open(ELEMENTS_DAILY)
+        .scan()
+        .filter(
+            (pl.col("day") >= period.start) & (pl.col("day") < period.end),
+            pl.col("factory").is_in(factories),
+            pl.col("element").is_in(["cost_krw", "pq"]),
         )
-        .select(table.table.schema.names)
+        .collect()
     )
-    new = rows.join(_changed(rows, stored), on=_SUBJECT, how="semi").sort(table.table.key)
+    index = kpi_book().find("unit_cost_index")
+    minimum = 0.0 if index is None else index.minimum_coverage
+    costs = unit_costs(elements, (period.end - period.start).days, minimum)
+    if costs.height:
+        _append(night.store.open(BASELINE_COSTS), _dated(costs, period, set_at), ["factory"], _COST_CONTENT)
+
+
+def _store(table: OpenTable, figures: pl.DataFrame, note: str | None) -> int:
+    noted = figures.with_columns(note=pl.lit(note, pl.String))
+    return _append(table, noted, _SUBJECT, _CONTENT) if noted.height else 0
+
+
+def _dated(rows: pl.DataFrame, period: BaselinePeriod, set_at: datetime) -> pl.DataFrame:
+    return rows.with_columns(
+        period_start=pl.lit(period.start),
+        period_end=pl.lit(period.end),
+        set_at=pl.lit(set_at).dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")),
+    )
+
+
+def _append(table: OpenTable, rows: pl.DataFrame, by: list[str], content: list[str]) -> int:
+    """Append a revision of everybody (`by`) whose content differs from the newest; returns how many."""
+    stored = _newest(table.scan().collect(), by)
+    last = stored.group_by(by).agg(last=pl.col("revision").max())
+    numbered = rows.join(last, on=by, how="left").with_columns(
+        revision=(pl.col("last").fill_null(0) + 1).cast(pl.Int32)
+    )
+    now, before = numbered.select(content), stored.select(content)
+    differing = pl.concat([
+        now.join(before, on=content, how="anti", nulls_equal=True),
+        before.join(now, on=content, how="anti", nulls_equal=True),
+    ]).select(by).unique()  # fmt: skip
+    new = numbered.join(differing, on=by, how="semi").select(table.table.schema.names).sort(table.table.key)
     if new.height:
         table.append(new, {})
-    return new.select(_SUBJECT).unique().height
+    return new.select(by).unique().height
 
 
-def _changed(rows: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    """Return the subjects whose baseline says something else than what is stored."""
-    now, before = rows.select(_CONTENT), stored.select(_CONTENT)
-    differing = [
-        now.join(before, on=_CONTENT, how="anti", nulls_equal=True),
-        before.join(now, on=_CONTENT, how="anti", nulls_equal=True),
-    ]
-    return pl.concat(differing).select(_SUBJECT).unique()
+def _newest(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    return rows.filter(pl.col("revision") == pl.col("revision").max().over(by))
 
 
 def _require(name: str, known: Iterable[str], what: str, what_korean: str, cluster: str) -> None:

@@ -300,6 +300,24 @@ BASELINES = Table(
     ("level", "subject", "kpi", "definition_version", "revision"),
 )  # fmt: skip
 
+BASELINE_COSTS = Table(
+    "baseline_costs",
+    pa.schema([
+        FACTORY,
+        column("product", pa.string(), "Id of the product."),
+        column("revision", pa.int32(), "1, and one more each time the factory's unit costs are set anew; the highest holds."),
+        column("period_start", pa.date32(), "First local date of the baseline period.", "date"),
+        column("period_end", pa.date32(), "First local date after it: from then on the unit cost holds.", "date"),
+        column("cost_krw", pa.float64(), "Cost of the product in the period; null: not known.", "KRW"),
+        column("pq", pa.float64(), "Its quantity on the days whose cost is known; null: not known.", "unit"),
+        column("coverage", pa.float64(), "Share of the period whose cost is known.", "1"),
+        column("baseline_unit_cost_krw", pa.float64(), "cost_krw / pq; null: see reason.", "KRW/unit"),
+        column("reason", pa.string(), "Why there is no unit cost; else null."),
+        column("set_at", UTC_US, "Nominal time of the night, or clock of the command, that set it.", "us"),
+    ]),
+    ("factory", "product", "revision"),
+)  # fmt: skip
+
 RELEASES = Table(
     "releases",
     pa.schema([
@@ -342,6 +360,7 @@ DERIVED: dict[str, Table] = {
         ELEMENTS_DAILY,
         KPIS,
         BASELINES,
+        BASELINE_COSTS,
         RELEASES,
     )
 }

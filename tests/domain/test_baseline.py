@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.domain.baseline import Change, Measured, before_after
+from pipelines.domain.baseline import Change, Measured, before_after, unit_costs
 from pipelines.domain.kpi_formulas import Definition
 from pipelines.domain.kpis import FIGURE_COLUMNS, span_figures
 from pipelines.reference.kpis import kpi_book
@@ -140,10 +140,10 @@ def test_below_the_least_coverage_it_has_its_reason_and_no_value() -> None:
 
 
 def test_days_without_a_row_cover_nothing() -> None:
-    rows = [day_row(n, "energy_kwh_per_unit", [100.0, 20.0]) for n in range(3)]
-    found = spans(rows, 4)["energy_kwh_per_unit@1"]
-    assert (found["coverage"], found["value"]) == (0.75, 5.0)
-    assert spans(rows, 7)["energy_kwh_per_unit@1"]["reason"] == "insufficient_coverage"  # 3 of 7
+    rows = [day_row(n, "quality_ratio", [95.0, 100.0]) for n in range(3)]
+    found = spans(rows, 4)["quality_ratio@1"]
+    assert (found["coverage"], found["value"]) == (0.75, 0.95)
+    assert spans(rows, 7)["quality_ratio@1"]["reason"] == "insufficient_coverage"  # 3 of 7
 
 
 def test_versions_of_a_formula_are_kept_apart() -> None:
@@ -161,3 +161,67 @@ def test_what_nobody_knows_keeps_its_reason() -> None:
     rows = [day_row(n, "oee", None, reason="missing_element:gq") for n in range(2)]
     found = spans(rows, 2)["oee@1"]
     assert (found["value"], found["sums"], found["reason"]) == (None, None, "missing_element:gq")
+
+
+def element(
+    day: int, name: str, quantity: float | None, product: str = "p", machine: str = "*", coverage: float = 1.0
+) -> dict[str, Any]:
+    return {
+        "day": START + timedelta(days=day), "factory": "f", "machine": machine, "product": product,
+        "element": name, "quantity": quantity, "coverage": coverage,
+    }  # fmt: skip
+
+
+def costs_of(rows: list[dict[str, Any]], days: int = 2) -> list[tuple[str, float | None, str | None]]:
+    schema = {
+        "day": pl.Date, "factory": pl.String, "machine": pl.String, "product": pl.String,
+        "element": pl.String, "quantity": pl.Float64, "coverage": pl.Float64,
+    }  # fmt: skip
+    found = unit_costs(pl.DataFrame(rows, schema=schema), days, 0.5)
+    return found.select("product", "baseline_unit_cost_krw", "reason").rows()
+
+
+def test_a_unit_cost_is_cost_over_quantity_of_all_machines_and_days() -> None:
+    rows = [
+        element(0, "cost_krw", 40_000.0), element(1, "cost_krw", 50_000.0),
+        element(0, "pq", 20.0, machine="m1"), element(0, "pq", 5.0, machine="m2"),
+        element(1, "pq", 20.0, machine="m1"),
+    ]  # fmt: skip
+    assert costs_of(rows) == [("p", 2000.0, None)]  # 90,000 / 45
+
+
+def test_a_day_without_output_keeps_its_cost() -> None:
+    rows = [element(0, "cost_krw", 40_000.0), element(1, "cost_krw", 50_000.0), element(0, "pq", 30.0)]
+    assert costs_of(rows) == [("p", 3000.0, None)]  # a Sunday's share of the month's cost: 90,000 / 30
+
+
+def test_output_of_a_day_whose_cost_is_not_known_is_left_out() -> None:
+    rows = [element(0, "cost_krw", 40_000.0), element(0, "pq", 20.0), element(1, "pq", 70.0)]
+    assert costs_of(rows) == [("p", 2000.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([element(0, "cost_krw", 9.0, product="*"), element(0, "pq", 1.0)], "cost_of_no_product"),
+        (
+            [element(0, "cost_krw", 9.0), element(0, "cost_krw", 1.0, product="*"), element(0, "pq", 1.0)],
+            "cost_of_no_product",
+        ),
+        ([element(0, "cost_krw", None), element(0, "pq", 1.0)], "missing_element:cost_krw"),
+        ([element(0, "cost_krw", 9.0), element(0, "pq", None)], "missing_element:pq"),
+        (
+            [element(0, "cost_krw", 9.0), element(0, "pq", 1.0), element(0, "pq", None, machine="m2")],
+            "missing_element:pq",
+        ),
+        ([element(0, "cost_krw", 9.0)], "missing_element:pq"),
+        ([element(0, "cost_krw", 9.0), element(0, "pq", 0.0)], "zero_denominator"),
+        ([element(0, "cost_krw", 9.0, coverage=0.9), element(0, "pq", 2.0)], "insufficient_coverage"),
+    ],
+)
+def test_where_there_is_no_unit_cost_the_reason_says_why(rows: list[dict[str, Any]], reason: str) -> None:
+    assert costs_of(rows) == [("p", None, reason)]
+
+
+def test_who_tells_no_cost_has_no_row() -> None:
+    assert costs_of([element(0, "pq", 20.0)]) == []
