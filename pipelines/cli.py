@@ -16,6 +16,7 @@ import pydantic
 import typer
 
 from pipelines.cli_baseline import baseline_app
+from pipelines.cli_kpis import kpis_app
 from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
@@ -35,7 +36,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 letters_app = typer.Typer(no_args_is_help=True, help="Messages that could not be used.")
 demo_app = typer.Typer(no_args_is_help=True, help="The demo cluster.")
 app.add_typer(letters_app, name="dead-letters")
-kpis_app = typer.Typer(no_args_is_help=True, help="KPIs from files, and the catalogue.")
 app.add_typer(demo_app, name="demo")
 app.add_typer(kpis_app, name="kpis")
 app.add_typer(templates_app, name="templates")
@@ -299,39 +299,3 @@ def publish_only(source: SourceOption = None, as_of: AsOfOption = None) -> None:
     clock = DEFAULT_AS_OF if as_of is None else read_clock(as_of)
     with telling() as tell, session(read_settings(source=source), "local") as settings:
         typer.echo(f"{publish(settings, clock, tell)} messages published")
-
-
-@kpis_app.command("evaluate")
-def evaluate_kpis(
-    elements: Annotated[Path, typer.Argument(help="CSV: unit and elements; a unit's rows are its products.")],
-    out: Annotated[Path, typer.Option(help="CSV to write.")],
-    kpi: Annotated[
-        list[str] | None, typer.Option(help="Id, or id@version; again for more. Default: ISO 22400's list.")
-    ] = None,
-    *,
-    rollup: Annotated[bool, typer.Option("--rollup", help="Add the unit *: all units together.")] = False,
-) -> None:
-    """Evaluate KPIs from elements (docs/methodology/machine-time.md)."""
-    from pipelines.jobs import kpi_files
-
-    kpi_files.evaluate_file(elements, kpi or [], out, rollup=rollup)
-
-
-@kpis_app.command("from-events")
-def kpis_from_events(
-    states: Annotated[Path, typer.Option(help="CSV: machine,at,state.")],
-    counts: Annotated[Path, typer.Option(help="CSV: machine,at,total,rejected (cumulative).")],
-    start: Annotated[str, typer.Option("--from", help="First instant (ISO 8601 with offset).")],
-    end: Annotated[str, typer.Option("--to", help="First instant after the window.")],
-    planned_seconds: Annotated[float, typer.Option(help="Planned seconds of each machine.")],
-    ideal_seconds: Annotated[float, typer.Option(help="Planned run time of a unit, in seconds.")],
-    out: Annotated[Path, typer.Option(help="CSV to write.")],
-    elements: Annotated[
-        Path | None, typer.Option(help="CSV to write the elements to that the events give.")
-    ] = None,
-) -> None:
-    """Evaluate KPIs from a log of states and counters (docs/methodology/machine-time.md)."""
-    from pipelines.jobs import kpi_files
-
-    files = kpi_files.EventFiles(states, counts, start, end, planned_seconds, ideal_seconds, elements)
-    kpi_files.evaluate_events(files, out)

@@ -13,6 +13,7 @@ from pipelines.domain.daily_elements import DayFacts, daily_elements
 from pipelines.domain.kpis import day_figures, places_of
 from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS
+from tests.domain.test_kpi_evaluation import ALL, EXPECTED, FIRST, SECOND
 
 BOOK = kpi_book()
 UNITS = {e.element: e.unit for e in BOOK.elements.values()}
@@ -385,6 +386,237 @@ def test_a_silent_factory_does_not_keep_a_final_day_open() -> None:
     assert one(figures(energy("a", FULL_DAY)), "c", "energy_kwh")["status"] == "final"
     provisional = energy("a", FULL_DAY, status="provisional")
     assert one(figures(provisional), "c", "energy_kwh")["status"] == "provisional"
+
+
+OPERATED = (
+    "aoet_s", "apwt_s", "apat_s", "headcount", "worked_h", "incidents", "cost_krw", "orders_completed",
+    "lead_time_s", "orders_due", "orders_on_time", "orders_on_time_in_full", "load_tkm", "capacity_tkm",
+    "pooled_tkm", "transport_cost_krw", "shipments_due", "shipments_on_time",
+)  # fmt: skip
+OF_PRODUCT = ("baseline_unit_cost_krw", "stock_unit_days", "shipped_quantity")
+COUNTED = ("pq", "gq", "sq", "rq", "ip", "gp", "pru_s")
+
+
+@pytest.fixture(scope="module")
+def whole() -> pl.DataFrame:
+    """The unit of the arithmetic's own tests as a factory of one machine: from facts to all KPIs."""
+    hours = energy("c", [FIRST["energy_kwh"] / 24] * 24)
+    of_products = [
+        operations(("c", element, row[element]), product=product)
+        for product, row in (("x", FIRST), ("y", SECOND))
+        for element in OF_PRODUCT
+    ]
+    return figures(
+        hours,
+        machines(
+            machine_row("c", "1", "*", **{n: FIRST[n] for n in TIMES}),
+            machine_row("c", "1", "x", **{n: FIRST[n] for n in COUNTED}),
+            machine_row("c", "1", "y", **{n: SECOND[n] for n in COUNTED}),
+        ),
+        carbon(hours, FIRST["co2e_kg"] / FIRST["energy_kwh"]),
+        pl.concat([operations(*(("c", n, FIRST[n]) for n in OPERATED)), *of_products]),
+        products={"c": {"x": "forged", "y": "forged"}},
+    )
+
+
+@pytest.mark.parametrize("kpi", ALL)
+def test_every_kpi_of_the_catalogue_comes_out_of_a_night_as_worked_by_hand(
+    whole: pl.DataFrame, kpi: str
+) -> None:
+    found = one(whole, "c", kpi)
+    assert found["value"] == pytest.approx(EXPECTED[kpi], rel=1e-12)
+    assert found["reason"] == ("above_one" if kpi == "effectiveness" and EXPECTED[kpi] > 1 else None)
+    of_machine = any(
+        BOOK.elements[n].measured_at == "machine" for n in BOOK.definitions[kpi][-1].formula.elements
+    )
+    assert found["coverage"] == pytest.approx(28_000 / 28_800 if of_machine else 1.0, rel=1e-12)
+    for subject in ("n", "n/forming"):
+        assert one(whole, subject, kpi)["value"] == found["value"]
+
+
+def test_the_sums_of_a_figure_are_those_of_its_formula_without_its_constants(whole: pl.DataFrame) -> None:
+    assert one(whole, "c", "oee")["sums"] == [13_800.0, 28_000.0]
+    assert one(whole, "c", "mtbf_fe1_s")["sums"] == [20_000.0, 4.0]
+    nee = one(whole, "c", "nee")
+    assert nee["sums"] == [21_000.0, 15_000.0, 13_800.0, 28_000.0, 20_000.0, 15_000.0]
+    assert (one(whole, "c", "oee")["weight"], one(whole, "c", "oee")["covered"]) == (28_800.0, 28_000.0)
+
+
+def test_a_machine_has_its_own_row_as_far_as_it_has_the_elements() -> None:
+    rows = figures(
+        pl.concat([energy("a", FULL_DAY), energy("a", [2.0] * 24, meter="sub-1")]),
+        machines(
+            times("a", "1", 1_000, 900), made("a", "1", "x", 24, 20, 30.0),
+            times("a", "2", 1_000, 500), made("a", "2", "x", 10, 10, 30.0),
+        ),
+    )  # fmt: skip
+    assert one(rows, "a/1", "oee")["value"] == 0.6
+    assert one(rows, "a/1", "energy_kwh_per_unit")["value"] == 2.0
+    assert one(rows, "a", "energy_kwh_per_unit")["value"] == 240 / 34
+    # Machine 2 has no meter of its own.
+    of_second = rows.filter(subject="a/2")["kpi"]
+    assert "oee" in of_second
+    assert not {"energy_kwh", "co2e_kg", "energy_kwh_per_unit"} & set(of_second)
+
+
+def test_what_nobody_ever_shared_gives_no_row_but_an_element_that_is_unknown_does() -> None:
+    rows = figures(
+        energy("a", FULL_DAY),
+        machines(times("a", "1", 10, 10), made("a", "1", "x", 4, 3)),
+        operated=operations(("a", "headcount", None)),
+    )
+    kpis = set(rows.filter(subject="a")["kpi"])
+    assert not {"first_pass_yield", "inventory_days", "load_factor", "worker_efficiency"} & kpis
+    assert (one(rows, "a", "jobs")["value"], one(rows, "a", "jobs")["reason"]) == (
+        None, "missing_element:headcount",
+    )  # fmt: skip
+    assert one(rows, "a", "scrap_ratio")["reason"] == "missing_element:sq"
+    # b shares no people; its owner's figure says that half of the members' time is known at most.
+    assert "jobs" not in set(rows.filter(subject="b")["kpi"])
+
+
+def test_a_factory_that_does_not_share_lowers_the_coverage_of_its_owner() -> None:
+    rows = figures(operated=operations(("a", "headcount", 12.0)))
+    assert (one(rows, "a", "jobs")["value"], one(rows, "a", "jobs")["coverage"]) == (12.0, 1.0)
+    assert (one(rows, "m", "jobs")["value"], one(rows, "m", "jobs")["coverage"]) == (12.0, 0.5)
+
+
+def test_a_machine_without_any_event_is_unknown_time_and_made_nothing_that_is_known() -> None:
+    silent = figures(made_rows=machines(times("a", "1", 1_000, 0, 1_000)))
+    oee = one(silent, "a/1", "oee")
+    assert (oee["value"], oee["reason"], oee["coverage"]) == (None, "insufficient_coverage", 0.0)
+    rows = figures(
+        made_rows=machines(
+            times("a", "1", 3_000, 2_000), made("a", "1", "x", 20, 18, 100.0),
+            times("a", "2", 1_000, 0, 1_000),
+        )
+    )  # fmt: skip
+    assert (one(rows, "a", "oee")["value"], one(rows, "a", "oee")["coverage"]) == (0.6, 0.75)
+
+
+def test_output_of_a_factory_is_unknown_as_soon_as_a_machine_ran_without_counts() -> None:
+    counted = [times("a", "1", 10, 10), made("a", "1", "x", 60, 60)]
+    ran = figures(energy("a", FULL_DAY), machines(*counted, times("a", "2", 10, 10)))
+    ratio = one(ran, "a", "energy_kwh_per_unit")
+    assert (ratio["value"], ratio["reason"]) == (None, "missing_element:pq")
+    stood = figures(energy("a", FULL_DAY), machines(*counted, times("a", "2", 10, 0)))
+    assert one(stood, "a", "energy_kwh_per_unit")["value"] == 4.0
+
+
+def test_a_day_on_which_nothing_was_made_keeps_its_energy_for_the_month() -> None:
+    rows = figures(energy("a", FULL_DAY), machines(times("a", "1", 0, 0)))
+    ratio = one(rows, "a", "energy_kwh_per_unit")
+    assert (ratio["value"], ratio["reason"], ratio["sums"]) == (None, "zero_denominator", [240.0, 0.0])
+
+
+def test_a_ratio_of_what_is_measured_apart_needs_the_coverage_of_comparisons() -> None:
+    made_rows = machines(made("a", "1", "x", 21, 21))
+    for known, value in ((22, 22 / 21), (21, None)):
+        rows = figures(energy("a", [1.0] * known + [None] * (24 - known)), made_rows)
+        assert one(rows, "a", "energy_kwh_per_unit")["value"] == (value and pytest.approx(value))
+        assert one(rows, "a", "energy_kwh_per_unit")["sums"] == [float(known), 21.0]
+
+
+def test_the_cost_of_one_product_does_not_pass_for_the_cost_of_all() -> None:
+    costs = [
+        operations(("a", "cost_krw", cost), product=product) for product, cost in (("x", 500.0), ("y", None))
+    ]
+    prices = [operations(("a", "baseline_unit_cost_krw", 10.0), product=product) for product in "xy"]
+    made_rows = machines(made("a", "1", "x", 20, 20), made("a", "1", "y", 30, 30))
+    partly = one(figures(made_rows=made_rows, operated=pl.concat([*costs, *prices])), "a", "unit_cost_index")
+    assert (partly["value"], partly["reason"], partly["sums"]) == (None, "missing_element:cost_krw", None)
+    known = operations(("a", "cost_krw", 100.0), product="y")
+    index = one(
+        figures(made_rows=made_rows, operated=pl.concat([costs[0], known, *prices])), "a", "unit_cost_index"
+    )
+    assert index["value"] == 600 / 500
+
+
+def test_without_a_baseline_the_cost_index_says_so() -> None:
+    made_rows = machines(made("a", "1", "x", 20, 20))
+    index = one(
+        figures(made_rows=made_rows, operated=operations(("a", "cost_krw", 5.0))), "a", "unit_cost_index"
+    )
+    assert (index["value"], index["reason"]) == (None, "missing_element:baseline_unit_cost_krw")
+
+
+def test_output_of_two_classes_is_not_added_between_factories_or_on_a_machine_but_ratios_are() -> None:
+    rows = figures(
+        made_rows=machines(
+            times("a", "1", 3_600, 3_600), made("a", "1", "x", 10, 9, sq=1.0),
+            times("b", "1", 3_600, 3_600), made("b", "1", "z", 30, 27, sq=3.0),
+        ),
+        products={"a": {"x": "forged"}, "b": {"z": "cast"}},
+    )  # fmt: skip
+    assert one(rows, "a", "units_per_h")["value"] == 10.0
+    mixed = one(rows, "m", "units_per_h")
+    assert (mixed["value"], mixed["reason"], mixed["sums"], mixed["product_class"]) == (
+        None, "mixed_product_classes", None, None,
+    )  # fmt: skip
+    assert one(rows, "m", "scrap_ratio")["value"] == 0.1
+    both = figures(
+        made_rows=machines(
+            times("a", "1", 3_600, 3_600), made("a", "1", "x", 5, 5), made("a", "1", "y", 5, 5)
+        ),
+        products={"a": {"x": "forged", "y": "cast"}},
+    )
+    assert one(both, "a/1", "units_per_h")["reason"] == "mixed_product_classes"
+    assert one(both, "a/1", "quality_ratio")["value"] == 1.0
+
+
+def test_which_kpis_count_output_follows_from_their_formulas() -> None:
+    assert {d.kpi for d in BOOK.newest() if d.counts_output} == {
+        "throughput_per_h", "units_per_h", "units_per_worker_h", "energy_kwh_per_unit", "co2e_t_per_unit",
+    }  # fmt: skip
+
+
+def test_a_peer_is_a_member_s_factories_of_one_process() -> None:
+    rows = figures(pl.concat([energy("a", FULL_DAY), energy("b", [5.0] * 24)]))
+    peer = one(rows, "m/forming", "energy_kwh")
+    assert (peer["level"], peer["value"]) == ("peer", 360.0)
+
+
+numbers = st.integers(0, 500).map(float)
+shop = st.lists(
+    st.tuples(st.sampled_from("ab"), numbers, numbers, st.one_of(st.none(), numbers), st.booleans()),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(shop, st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_machines_add_up_to_factories_and_factories_to_members(cases, random) -> None:  # noqa: ANN001 - hypothesis' own
+    made_rows = [
+        row
+        for n, (factory, planned, known, output, counted) in enumerate(cases)
+        for row in (
+            times(factory, str(n), planned, min(planned, known), max(0.0, planned - known)),
+            *([made(factory, str(n), "x", output, output, 7.0)] if counted else []),
+        )
+    ]
+    rows = figures(made_rows=machines(*made_rows))
+    assert figures(made_rows=machines(*random.sample(made_rows, len(made_rows)))).equals(rows)
+    kpis = [d for d in BOOK.newest() if d.base == "machine"]
+    for level, below, inside in (("factory", "machine", "a/"), ("member", "factory", "")):
+        whole_of = "a" if level == "factory" else "m"
+        owned = ("a", "b") if level == "member" else None
+        for definition in kpis:
+            parts = rows.filter(level=below, kpi=definition.kpi)
+            parts = parts.filter(
+                pl.col("subject").is_in(owned) if owned else pl.col("subject").str.starts_with(inside)
+            )
+            total = rows.filter(level=level, subject=whole_of, kpi=definition.kpi)
+            if total.is_empty():
+                assert parts.is_empty() or definition.released
+                continue
+            if owned and parts.height < len(owned):
+                continue  # who shares nothing has no row, but counts in the weight of its owner
+            sums = [s for s in parts["sums"].to_list() if s is not None]
+            added = [sum(column) for column in zip(*sums, strict=True)] if sums else None
+            assert total["sums"].to_list() == [added]
+            assert total["weight"].item() == parts["weight"].sum()
+            assert total["covered"].item() == pytest.approx(parts["covered"].sum(), rel=1e-12)
 
 
 @given(st.randoms(use_true_random=False))
