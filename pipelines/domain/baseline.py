@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from pipelines.domain.daily_elements import OF_FACTORY
 from pipelines.domain.kpi_formulas import Definition
 from pipelines.domain.machine_time import ALL_PRODUCTS
 from pipelines.domain.sums import exact_sum
@@ -130,6 +131,33 @@ def unit_costs(elements: pl.DataFrame, length_d: int, minimum_coverage: float) -
         .select(*_PRODUCT, "cost_krw", "pq", "coverage", "baseline_unit_cost_krw", "reason")
         .sort(_PRODUCT)
     )
+
+
+def with_unit_costs(elements: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
+    """Add the baseline's unit cost to the elements of each day on which a product was counted.
+
+    Args:
+        elements: rows of elements_daily.
+        costs: ``factory, product, baseline_unit_cost_krw [KRW/unit], valid_from``.
+
+    Returns:
+        `elements` and one row of `baseline_unit_cost_krw` per factory, day and product from ``valid_from``
+        on: a figure that was stored, so it is whole and final.
+    """
+    made = elements.filter(pl.col("element") == "pq").unique([*_PRODUCT, "day"], maintain_order=True)
+    known = made.join(costs, on=_PRODUCT).filter(pl.col("day") >= pl.col("valid_from"))
+    rows = known.with_columns(
+        machine=pl.lit(OF_FACTORY),
+        element=pl.lit("baseline_unit_cost_krw"),
+        quantity="baseline_unit_cost_krw",
+        unit=pl.lit("KRW/unit"),
+        coverage=pl.lit(1.0),
+        suspect=pl.lit(value=False),
+        reason=pl.lit(None, pl.String),
+        weight_s=pl.lit(0.0),
+        status=pl.lit("final"),
+    )
+    return pl.concat([elements, rows.select(elements.columns)])
 
 
 def _cost_obstacle(shared: list[str], minimum_coverage: float) -> pl.Expr:

@@ -39,6 +39,7 @@ SUSPECT = "suspect_excluded"
 MIXED = "mixed_product_classes"
 MONTHS = 12
 _DAY_S = 86_400.0
+UNIT_COST = "baseline_unit_cost_krw"
 _NO_PRODUCT = ""  # a row of what a machine without counts made
 _KPI = ["kpi", "version"]
 _MACHINE = ["day", "factory", "machine"]
@@ -385,6 +386,9 @@ def _factory_units(
         how="full",
         coalesce=True,
     ).sort(*place, "product")
+    if UNIT_COST in joined.columns:  # of what an idle machine made nothing of, no unit cost is missing
+        nothing = pl.col("product") == _NO_PRODUCT
+        joined = joined.with_columns(pl.when(nothing).then(0.0).otherwise(UNIT_COST).alias(UNIT_COST))
     planned = wide.group_by(place).agg(
         *(exact_sum(pl.col(n)).alias(n) if n in names else pl.lit(None, pl.Float64).alias(n)
           for n in (PLANNED, UNKNOWN))

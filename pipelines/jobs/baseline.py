@@ -7,7 +7,7 @@ A baseline is set anew by a new revision; what was stored never changes, also wh
 restated afterwards. A night sets the one that the cluster file declares, once for each subject.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -110,8 +110,24 @@ def set_baseline(
             f"there is no figure from {period.start} to {last}: run the nights first",
             f"{period.start}부터 {last}까지 지표가 없습니다. 야간 작업을 먼저 실행하세요",
         )
-    _store_costs(night, figures, period, set_at)
+    _store_costs(night, circle.factories, period, set_at)
     return _store(night.store.open(BASELINES), _dated(figures, period, set_at), note)
+
+
+def store_declared_costs(night: Night) -> None:
+    """Store the unit costs of the baseline that the cluster file declares; once for each factory.
+
+    It goes before the KPIs, of which the cost index needs them.
+
+    Raises:
+        OperatorError: the store failed or a rival committed.
+    """
+    period = _final_period(night)
+    if period is None:
+        return
+    known = night.store.open(BASELINE_COSTS).scan().select("factory").unique().collect()["factory"]
+    fresh = {f.factory for f in night.cluster.factories} - set(known)
+    _store_costs(night, sorted(fresh), period, night.nominal)
 
 
 def store_declared(night: Night) -> int:
@@ -123,19 +139,22 @@ def store_declared(night: Night) -> int:
     Raises:
         OperatorError: the store failed or a rival committed.
     """
-    period = night.cluster.baseline
+    period = _final_period(night)
     if period is None:
-        return 0
-    ended = datetime.combine(period.end, time(), ZoneInfo(night.cluster.zone))
-    if not night.is_final(ended):
         return 0
     table = night.store.open(BASELINES)
     known = table.scan().select(_SUBJECT).unique().collect()
     days = _days(night, circle_of(night.cluster, None, None), period).join(known, on=_SUBJECT, how="anti")
-    figures = _figures(days, period)
-    # Costs first: a run that dies in between finds its subjects without a baseline, and the same costs again.
-    _store_costs(night, figures, period, night.nominal)
-    return _store(table, _dated(figures, period, night.nominal), None)
+    return _store(table, _dated(_figures(days, period), period, night.nominal), None)
+
+
+def _final_period(night: Night) -> BaselinePeriod | None:
+    """Return the declared period, if all its days are final."""
+    period = night.cluster.baseline
+    if period is None:
+        return None
+    ended = datetime.combine(period.end, time(), ZoneInfo(night.cluster.zone))
+    return period if night.is_final(ended) else None
 
 
 def unit_costs_in_force(table: OpenTable) -> pl.DataFrame:
@@ -143,12 +162,12 @@ def unit_costs_in_force(table: OpenTable) -> pl.DataFrame:
 
     Returns:
         ``factory, product, baseline_unit_cost_krw`` [KRW/unit], ``valid_from`` (first local date for which it
-        holds: the day after the baseline), sorted; products without a unit cost are not in it.
+        is used: the baseline's own, whose index is 1), sorted; products without a unit cost are not in it.
     """
     return (
         _newest(table.scan().collect(), ["factory"])
         .drop_nulls("baseline_unit_cost_krw")
-        .select("factory", "product", "baseline_unit_cost_krw", valid_from="period_end")
+        .select("factory", "product", "baseline_unit_cost_krw", valid_from="period_start")
         .sort("factory", "product")
     )
 
@@ -186,15 +205,13 @@ def _figures(days: pl.DataFrame, period: BaselinePeriod) -> pl.DataFrame:
     return figures.filter(pl.col("sums").is_not_null().any().over(_SUBJECT))
 
 
-def _store_costs(night: Night, figures: pl.DataFrame, period: BaselinePeriod, set_at: datetime) -> None:
-    """Store the unit costs of the factories among the figures, before their figures."""
-    factories = figures.filter(pl.col("level") == "factory")["subject"].unique().to_list()
+def _store_costs(night: Night, factories: Sequence[str], period: BaselinePeriod, set_at: datetime) -> None:
     elements = (
         night.store.open(ELEMENTS_DAILY)
         .scan()
         .filter(
             (pl.col("day") >= period.start) & (pl.col("day") < period.end),
-            pl.col("factory").is_in(factories),
+            pl.col("factory").is_in(list(factories)),
             pl.col("element").is_in(["cost_krw", "pq"]),
         )
         .collect()

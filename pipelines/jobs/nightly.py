@@ -18,7 +18,7 @@ from pipelines.connectors.lease import Lease
 from pipelines.connectors.objects import put_json
 from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.outcomes import ExitCode
-from pipelines.jobs.baseline import store_declared
+from pipelines.jobs.baseline import store_declared, store_declared_costs
 from pipelines.jobs.benchmarks import ReleaseReport, release
 from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
@@ -106,6 +106,7 @@ def _derive_elements(night: Night, report: NightReport, _site: Path) -> None:
 
 
 def _derive_kpis(night: Night, report: NightReport, _site: Path) -> None:
+    store_declared_costs(night)
     report.kpi_rows = derive_kpis(night)
 
 

@@ -4,9 +4,16 @@ import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipelines.domain.outcomes import ExitCode
+from pipelines.jobs.baseline import store_declared, store_declared_costs
+from pipelines.jobs.kpis import derive_kpis
+from pipelines.jobs.night import Night
+from pipelines.jobs.opening import open_night
+from pipelines.schemas.tables import ELEMENTS_DAILY
+from pipelines.settings import Settings
 from tests.jobs.conftest import SEOUL, Park, ParkOf, instant
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2025, 11, day) for day in (3, 4, 5))
@@ -151,3 +158,64 @@ def test_the_page_compares_with_it(park: Park) -> None:
     assert park.nightly(NIGHT).code == 0
     page = (park.hub.root / "site" / park.a / "index.html").read_text(encoding="utf-8")
     assert "2025년 11월 3일 – 11월 4일" in page
+
+
+def tell_costs(park: Park, day: date, quantity: float, cost_krw: float) -> None:
+    """Add to a day's elements what factory a would have sent of a product's quantity and cost."""
+    table = park.hub.store("park").open(ELEMENTS_DAILY)
+    row = {
+        "day": day, "bucket": 0, "factory": park.a, "machine": "m1", "product": "p", "element": "pq",
+        "quantity": quantity, "unit": "unit", "coverage": 1.0, "quality": "measured", "suspect": False,
+        "weight_s": 86_400.0, "status": "final", "version": 1, "profile_version": "p", "known_at": NIGHT,
+    }  # fmt: skip
+    cost = {**row, "machine": "*", "element": "cost_krw", "quantity": cost_krw, "unit": "KRW"}
+    table.append(pl.DataFrame([row, cost], schema=table.empty().schema), {})
+
+
+def index(park: Park, period: str) -> dict[date, float | None]:
+    rows = park.rows("kpis").filter(kpi="unit_cost_index", level="factory", subject=park.a, period=period)
+    return dict(rows.select("day", "value").iter_rows())
+
+
+def test_the_cost_index_rests_on_the_unit_costs_of_the_baseline(park: Park) -> None:
+    declare(park, MONDAY, TUESDAY)
+    tell_costs(park, MONDAY, 20.0, 40_000.0)
+    tell_costs(park, TUESDAY, 25.0, 50_000.0)
+    tell_costs(park, WEDNESDAY, 30.0, 63_000.0)
+    night = open_park(park, NIGHT + timedelta(days=1))
+    assert derive_kpis(night) > 0
+    assert set(index(park, "day").values()) == {None}
+    store_declared_costs(night)
+    (stored,) = park.rows("baseline_costs").iter_rows(named=True)
+    assert (stored["product"], stored["baseline_unit_cost_krw"]) == ("p", 2000.0)  # 90,000 KRW / 45
+    assert derive_kpis(night) > 0
+    # 63,000 KRW for what would have cost 30 x 2,000; together 153,000 / 150,000.
+    assert index(park, "day") == pytest.approx({MONDAY: 1.0, TUESDAY: 1.0, WEDNESDAY: 1.05})
+    assert index(park, "month") == pytest.approx({date(2025, 11, 1): 1.02})
+    store_declared_costs(night)
+    assert derive_kpis(night) == 0
+    assert store_declared(night) == 2
+    assert park.rows("baselines").filter(kpi="unit_cost_index")["value"].to_list() == [1.0, 1.0]
+    assert park.rows("baseline_costs").height == 1
+
+
+def test_the_command_stores_unit_costs_too_and_the_next_night_uses_them(park: Park) -> None:
+    tell_costs(park, MONDAY, 20.0, 40_000.0)
+    tell_costs(park, TUESDAY, 25.0, 60_000.0)
+    assert set_baseline(park, MONDAY, MONDAY, "--member", park.a)[0] == 0
+    night = open_park(park, NIGHT)
+    assert derive_kpis(night) > 0
+    assert index(park, "day") == pytest.approx({MONDAY: 1.0, TUESDAY: 1.2})  # 60,000 / (25 x 2,000)
+    assert set_baseline(park, TUESDAY, TUESDAY, "--member", park.a)[0] == 0
+    assert park.rows("baseline_costs").select("revision", "baseline_unit_cost_krw").rows() == [
+        (1, 2000.0),
+        (2, 2400.0),
+    ]
+
+
+def open_park(park: Park, as_of: datetime) -> Night:
+    settings = Settings(
+        store=str(park.hub.root / "store"), clusters=park.hub.root / "clusters", source="archive",
+        archive=str(park.hub.root / "archive"), schema_registry_folder=park.hub.root / "registry",
+    )  # fmt: skip
+    return open_night(settings, "park", as_of, lambda _s, _d, _t: None)
