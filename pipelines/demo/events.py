@@ -83,9 +83,9 @@ def tell(telling: Telling) -> list[Event]:
         *_energy(telling),
         *_states(telling),
         *_counts(telling),
-        *_orders(telling),
-        *_shipments(telling),
-        *_safety(telling),
+        *tell_orders(telling),
+        *tell_shipments(telling),
+        *tell_safety(telling),
         *_activities(telling),
     ]
     first = day_index(telling.lived.day) * _SEQUENCES_A_DAY
@@ -194,16 +194,19 @@ def _count(telling: Telling, machine: str, product: str, counted: tuple[int, int
     return Event("counts", machine, at, record)
 
 
-def _orders(telling: Telling) -> Iterator[Event]:
+def tell_orders(telling: Telling) -> Iterator[Event]:
     """Tell the steps that fall on this day, of orders received on it and on the days before."""
-    plant, day = telling.lived.plant, telling.lived.day
     end_us = telling.start_us + _DAY_US
+    return (event for event in recent_orders(telling) if telling.start_us <= event.at_us < end_us)
+
+
+def recent_orders(telling: Telling) -> Iterator[Event]:
+    """Tell all steps, whenever they fall, of the orders that may still have one on this day."""
+    plant, day = telling.lived.plant, telling.lived.day
     for age in range(_ORDER_DAYS, -1, -1):
         received = day - timedelta(days=age)
         if received >= EPOCH and planned_spans(plant, received):
-            for event in _orders_received_on(telling, received):
-                if telling.start_us <= event.at_us < end_us:
-                    yield event
+            yield from _orders_received_on(telling, received)
 
 
 def _orders_received_on(telling: Telling, received: date) -> Iterator[Event]:
@@ -229,7 +232,8 @@ def _orders_received_on(telling: Telling, received: date) -> Iterator[Event]:
             yield Event("orders", "", at, record)
 
 
-def _shipments(telling: Telling) -> Iterator[Event]:
+def tell_shipments(telling: Telling) -> Iterator[Event]:
+    """Tell the day's shipment, once it has arrived."""
     plant, day = telling.lived.plant, telling.lived.day
     if not planned_spans(plant, day):
         return
@@ -253,7 +257,8 @@ def _shipments(telling: Telling) -> Iterator[Event]:
     yield Event("shipments", "", delivered, record)
 
 
-def _safety(telling: Telling) -> Iterator[Event]:
+def tell_safety(telling: Telling) -> Iterator[Event]:
+    """Tell the hours of a worked day, and what nearly happened on it."""
     plant, day = telling.lived.plant, telling.lived.day
     spans = planned_spans(plant, day)
     if not spans:

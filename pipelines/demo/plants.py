@@ -105,6 +105,9 @@ class Plant:
     holidays: tuple[str, ...] = field(default=("2025-12-25", "2026-01-01"))
 
 
+WITHOUT_STOCK, WITHOUT_COSTS = frozenset({"dasom", "areum"}), frozenset({"chorok", "areum"})
+WEEKLY_COSTS = frozenset({"maru", "haneul"})
+"""Whose books say nothing of stock, nothing of costs, and costs only by the week."""
 SILENT_INDEX, SILENT_PERIOD = 10, 14
 OUTAGE_INDEX, OUTAGE_PERIOD, OUTAGE_MIN = 8, 7, (600, 840)
 RESET_INDEX, RESET_PERIOD, RESET_MIN = 9, 7, 617

@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 
+from pipelines.demo.books import opening_stock, stock_after, tell_books
 from pipelines.demo.clock import DEFAULT_SEED, EPOCH, day_start_us
-from pipelines.demo.events import Telling, tell, tell_profile
+from pipelines.demo.day_totals import DayTotal, true_day
+from pipelines.demo.events import Telling, tell, tell_orders, tell_profile
 from pipelines.demo.gateway import Message, deliver, topic_of
 from pipelines.demo.plants import PLANTS, Plant
 from pipelines.demo.power import PlantDay, Steps, live_through
 from pipelines.demo.registers import RegisterState, opened, run_register
-from pipelines.demo.truth import Truth, deliveries, true_energy, true_machine_time, true_output
+from pipelines.demo.truth import (
+    Truth,
+    deliveries,
+    true_energy,
+    true_machine_time,
+    true_operations,
+    true_output,
+)
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.streams import STREAMS
@@ -28,11 +37,13 @@ class Simulation:
         messages: of every plant and day, lost ones included; profiles since the epoch.
         topics: every topic of the simulated plants, also those without a message, sorted.
         lived: the simulated plant days with their local midnight [us, UTC].
+        operations: rows of Truth.operations.
     """
 
     messages: tuple[Message, ...]
     topics: tuple[str, ...]
     lived: tuple[tuple[PlantDay, int], ...]
+    operations: tuple[DayTotal, ...]
 
     def sent(self, topic: str, until_us: int | None = None) -> list[Message]:
         """Return what was sent to a topic before an instant [us, UTC; null: ever], in order of sending."""
@@ -48,6 +59,7 @@ class Simulation:
             true_energy(self.lived),
             true_machine_time(self.lived),
             true_output(self.lived),
+            true_operations(self.operations),
             deliveries(self.messages),
         )
 
@@ -81,12 +93,14 @@ def simulate(
     _refuse_unknown(cluster, wanted, days)
     messages: list[Message] = []
     lived: list[tuple[PlantDay, int]] = []
+    totals: list[DayTotal] = []
     for plant in (p for f, p in PLANTS.items() if f in wanted):
-        own, told = _run_plant(cluster, plant, set(days), seed)
+        own, told, true = _run_plant(cluster, plant, set(days), seed)
         lived.extend((day, day_start_us(day.day, cluster.zone)) for day in own)
         messages.extend(told)
+        totals.extend(true)
     topics = sorted({topic_of(cluster, f, stream) for f in wanted for stream in STREAMS})
-    return Simulation(tuple(messages), tuple(topics), tuple(lived))
+    return Simulation(tuple(messages), tuple(topics), tuple(lived), tuple(totals))
 
 
 def _refuse_unknown(cluster: ClusterDefinition, wanted: set[str], days: Sequence[date]) -> None:
@@ -109,12 +123,14 @@ def _refuse_unknown(cluster: ClusterDefinition, wanted: set[str], days: Sequence
 
 def _run_plant(
     cluster: ClusterDefinition, plant: Plant, days: set[date], seed: int
-) -> tuple[list[PlantDay], list[Message]]:
+) -> tuple[list[PlantDay], list[Message], list[DayTotal]]:
     """Run one plant from the epoch to the last day, so that registers and counters stand as they must."""
     registers = {m.meter: opened(m) for m in plant.meters if m.kind == "register"}
     counted: dict[tuple[str, str], tuple[int, int, int]] = {}
+    stock = opening_stock(plant)
     lived: list[PlantDay] = []
     messages: list[Message] = []
+    totals: list[DayTotal] = []
     for offset in range((max(days) - EPOCH).days + 1):
         today = live_through(seed, plant, EPOCH + timedelta(days=offset))
         shown = _run_registers(today, registers)
@@ -122,12 +138,16 @@ def _run_plant(
         if profile is not None:
             # Delivered apart, so drawn apart: the day's other messages are as they would be without it.
             messages.extend(deliver(seed, cluster, plant, today.day, [profile]))
+        telling = Telling(cluster, today, shown, counted, seed)
+        before, stock = stock, stock_after(stock, today, tell_orders(telling))
         if today.day in days:
-            events = tell(Telling(cluster, today, shown, counted, seed))
-            messages.extend(deliver(seed, cluster, plant, today.day, events))
+            messages.extend(deliver(seed, cluster, plant, today.day, tell(telling)))
+            # The books came later than the rest, which stays as it was: they are delivered apart.
+            messages.extend(deliver(seed, cluster, plant, today.day, tell_books(telling, stock)))
+            totals.extend(true_day(telling, before, stock))
             lived.append(today)
         _count_on(today, counted)
-    return lived, messages
+    return lived, messages, totals
 
 
 def _run_registers(today: PlantDay, registers: dict[str, RegisterState]) -> dict[str, Steps]:

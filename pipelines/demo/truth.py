@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from pipelines.demo.day_totals import DayTotal
 from pipelines.demo.gateway import Message
 from pipelines.demo.power import STEPS_PER_KWH, PlantDay
 
@@ -24,6 +25,12 @@ _OUTPUT: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(("pq", "sq", "rq", "gp"), pl.Float64),
 }
 
+_OPERATIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(("factory", "product", "element"), pl.String),
+    "day": pl.Date,
+    "quantity": pl.Float64,
+}
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -36,6 +43,8 @@ class Truth:
             hour, each second once.
         output: `factory, machine, product, day, start` [UTC], `pq, sq, rq, gp` [product units]: every hour of
             a day on which the machine made the product.
+        operations: `factory, product, element, day, quantity`: elements of facts_operations: every day's
+            orders, shipments, hours, stock, and costs (not those of plants that tell them by the week).
         deliveries: one row per message, sent or lost: `topic, stream, factory, source, day, fate, poison`
             (null: good), `sent_at` [UTC; null: lost], `delay_s` (null: lost), `rows` (readings, or 1).
     """
@@ -43,6 +52,7 @@ class Truth:
     energy: pl.DataFrame
     machine_time: pl.DataFrame
     output: pl.DataFrame
+    operations: pl.DataFrame
     deliveries: pl.DataFrame
 
 
@@ -96,6 +106,11 @@ def true_output(days: Iterable[tuple[PlantDay, int]]) -> pl.DataFrame:
         for (machine, product), output in lived.made.items()
     ]
     return pl.concat([pl.DataFrame(schema=_OUTPUT), *(row.select(list(_OUTPUT)) for row in rows)])
+
+
+def true_operations(totals: Sequence[DayTotal]) -> pl.DataFrame:
+    """Return what each day's orders, shipments, hours, stock and costs truly came to."""
+    return pl.DataFrame(totals, schema=_OPERATIONS, orient="row")
 
 
 def deliveries(messages: Sequence[Message]) -> pl.DataFrame:

@@ -108,6 +108,42 @@ def test_a_total_is_the_rounded_sum_of_those_who_reported_and_its_coverage_says_
     assert (figure["period_start"], figure["period_end"]) == (DAY, date(2025, 11, 11))
 
 
+def test_a_ratio_of_which_too_little_was_measured_stays_with_its_factory() -> None:
+    rows = [row(n, "oee", 60.0, 100.0) for n in range(4)]
+    rows.append(row(4, "oee", 90.0, 100.0, coverage=0.89))
+    figure = cluster_figure(release(rows, "abcde"), "oee")
+    assert (figure["status"], figure["value"], figure["coverage"]) == ("published", 0.6, 0.8)
+    less = [row(n, "oee", 60.0, 100.0, coverage=0.6) for n in range(4)]
+    assert cluster_figure(release(less, "abcd"), "oee")["status"] == "insufficient_coverage"
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "end"),
+    [
+        ("month", date(2025, 12, 1), date(2026, 1, 1)),
+        ("rolling12", date(2025, 2, 1), date(2026, 2, 1)),
+    ],
+)
+def test_months_and_years_are_figures_of_their_own(
+    period: Literal["month", "rolling12"], first: date, end: date
+) -> None:
+    rows = [row(n, "energy_kwh", 100.0, day=first, period=period) for n in range(4)]
+    rows += [row(n, "energy_kwh", 5.0, day=first) for n in range(4)]
+    kpis = pl.DataFrame(rows, schema=KPI_SCHEMA, orient="row")
+    groups = pl.DataFrame({"factory": [], "process": []}, schema={"factory": pl.String, "process": pl.String})
+    figures = released_figures(kpis, cluster("abcd"), groups, CATALOGUE, first, period)
+    (figure,) = figures.filter(figure_id=f"demo/cluster/*/{period}/{first}/energy_kwh@1").to_dicts()
+    assert (figure["value"], figure["period"]) == (400.0, period)
+    assert (figure["period_start"], figure["period_end"]) == (first, end)
+
+
+def test_only_figures_of_one_version_of_a_formula_are_compared() -> None:
+    rows = [row(n, "oee", 60.0, 100.0) for n in range(4)]
+    rows += [row(n, "oee", 90.0, 100.0, definition_version="2") for n in (4, 5)]
+    figure = cluster_figure(release(rows, "abcdef"), "oee")
+    assert (figure["definition_version"], figure["value"], figure["coverage"]) == ("1", 0.6, 1.0)
+
+
 def test_a_total_of_two_holdings_is_withheld_and_says_nothing_else() -> None:
     rows = [row(n, "energy_kwh", 100.0) for n in range(4)]
     figure = cluster_figure(release(rows, "aabb"), "energy_kwh")

@@ -36,7 +36,10 @@ from pipelines.schemas.encode import MessageEncoder, header
 from pipelines.schemas.tables import TABLES, Table
 
 SEOUL = ZoneInfo("Asia/Seoul")
-SCHEMA_IDS = {"energy": 1, "states": 2, "counts": 3, "profile": 8}
+SCHEMA_IDS = {
+    "energy": 1, "states": 2, "counts": 3, "orders": 4, "shipments": 5, "safety": 7, "profile": 8,
+    "stock": 15, "costs": 16,
+}  # fmt: skip
 HISTORY = packaged_folder("avro") / "history"
 
 

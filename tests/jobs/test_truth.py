@@ -197,6 +197,57 @@ def test_a_weeks_output_adds_up_whatever_was_lost_within_it(demo: Demo) -> None:
     assert off.join(edges, on=["factory", "machine"], how="anti").is_empty()
 
 
+def test_operations_are_true_wherever_coverage_is_full(demo: Demo) -> None:
+    """Left out: orders from before the first day, which nobody told, and what a silent plant made unknown."""
+    keys = ["factory", "product", "element", "day"]
+    true = demo.truth.operations.rename({"quantity": "true"})
+    whole = demo.rows("facts_operations").filter(WHOLE).join(true, on=keys, how="inner")
+    silent = (pl.col("factory") == "saebyeok") & (pl.col("day") >= date(2025, 11, 6))
+    old_orders = pl.col("element").is_in(
+        ["orders_due", "orders_on_time", "orders_on_time_in_full", "aoet_s"]
+    ) & (pl.col("day") <= date(2025, 11, 7))
+    compared = whole.filter(~silent, ~old_orders)
+    assert compared.height == 2_181
+    assert compared["element"].n_unique() == 24
+    assert compared.select((pl.col("quantity") - pl.col("true")).abs().max()).item() < 1e-6
+    assert compared.filter(pl.col("true") > 0)["element"].n_unique() == 23  # no recordable incident
+
+
+def test_every_stream_of_operations_has_its_rows_on_every_day_and_a_plant_without_it_has_none(
+    demo: Demo,
+) -> None:
+    facts = demo.rows("facts_operations")
+    assert facts["unit"].null_count() == 0
+    senders = {
+        element: set(rows["factory"]) for (element,), rows in facts.group_by("element", maintain_order=True)
+    }
+    everyone = set(facts["factory"])
+    assert len(everyone) == 12
+    without = {"stock_unit_days": {"dasom", "areum"}, "cost_krw": {"chorok", "areum"}}
+    assert {e: everyone - own for e, own in senders.items() if own != everyone} == without
+    per_day = facts.filter(product="*").group_by("factory", "element").agg(pl.col("day").n_unique())
+    assert per_day.filter(pl.col("element") != "cost_krw")["day"].unique().to_list() == [8]
+
+
+def test_operations_that_nobody_told_are_missing_and_not_zero(demo: Demo) -> None:
+    """Saebyeok was silent on Thursday the 6th: its hours, costs and headcount of that day are unknown."""
+    day = demo.rows("facts_operations").filter(factory="saebyeok", day=date(2025, 11, 6))
+    unknown = day.filter(pl.col("quantity").is_null())
+    assert set(unknown["element"]) == {"worked_h", "apwt_s", "apat_s", "headcount", "cost_krw"}
+    assert (unknown["coverage"] == 0).all()
+    assert unknown["quality"].null_count() == unknown.height
+    sunday = demo.rows("facts_operations").filter(factory="naru", day=date(2025, 11, 9))
+    assert sunday.filter(element="worked_h").select("quantity", "coverage").row(0) == (0.0, 1.0)
+    assert sunday.filter(element="headcount").select("quantity", "coverage").row(0) == (None, 0.0)
+
+
+def test_the_cost_of_a_week_is_shared_out_to_its_days(demo: Demo) -> None:
+    week = demo.rows("facts_operations").filter(element="cost_krw", factory="maru").sort("day")
+    told = demo.rows("raw_costs").filter(factory="maru")["cost_krw"].to_list()
+    assert [sum(week["quantity"].drop_nulls())] == pytest.approx(told)
+    assert week["quality"].to_list() == ["interpolated"] * 7 + [None]
+
+
 def test_each_planted_poison_is_one_dead_letter_with_its_reason(demo: Demo) -> None:
     until = DEFAULT_AS_OF.astimezone(UTC)
     planted = (
