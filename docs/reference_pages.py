@@ -32,6 +32,8 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "emissions": "Emissions of the hourly energy, with the factor that was used.",
     "elements_daily": "Daily facts of factories and machines: what every KPI is made of.",
     "kpis": "Figures of machines, factories and members, not released: only their own pages show them.",
+    "baselines": "Figures of the period that a programme is measured against (사업 KPI). Append-only.",
+    "baseline_costs": "What a unit of each product cost in the baseline period. Append-only.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
 }
 

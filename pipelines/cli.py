@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 import typer
 
+from pipelines.cli_baseline import baseline_app
 from pipelines.cli_kpis import kpis_app
 from pipelines.cli_suspects import suspects_app
 from pipelines.cli_templates import templates_app
@@ -40,6 +41,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(kpis_app, name="kpis")
 app.add_typer(templates_app, name="templates")
 app.add_typer(suspects_app, name="suspects")
+app.add_typer(baseline_app, name="baseline")
 
 
 def main() -> None:

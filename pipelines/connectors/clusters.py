@@ -8,7 +8,7 @@ what the facts mean (pipelines.domain.cluster), factories that joined by an impo
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
@@ -16,7 +16,14 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Gateway, Member
+from pipelines.domain.cluster import (
+    BaselinePeriod,
+    ClusterDefinition,
+    DisclosurePolicy,
+    Factory,
+    Gateway,
+    Member,
+)
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.streams import ID_PATTERN, parse_topic
 
@@ -72,6 +79,19 @@ class _Policy(_Strict):
     min_contributors: int = Field(ge=3)
 
 
+class _Baseline(_Strict):
+    """The baseline period as a person writes it: both dates are part of it."""
+
+    from_: date = Field(alias="from")
+    to: date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.to < self.from_:
+            raise ValueError(f"it ends on {self.to}, before it begins on {self.from_}")
+        return self
+
+
 class _Cluster(_Strict):
     cluster: Id
     name: _Name
@@ -80,6 +100,7 @@ class _Cluster(_Strict):
     open_to_imports: bool = False
     carriers_shared: frozenset[str] = frozenset({"electricity"})
     policy: _Policy
+    baseline: _Baseline | None = None
     members: tuple[_Member, ...] = ()
     gateways: tuple[_Gateway, ...] = ()
 
@@ -148,7 +169,12 @@ def _definition(parsed: _Cluster) -> ClusterDefinition:
         policy=DisclosurePolicy(parsed.policy.version, parsed.policy.min_contributors),
         open_to_imports=parsed.open_to_imports,
         carriers_shared=parsed.carriers_shared,
+        baseline=_baseline(parsed.baseline),
     )
+
+
+def _baseline(parsed: _Baseline | None) -> BaselinePeriod | None:
+    return None if parsed is None else BaselinePeriod(parsed.from_, parsed.to + timedelta(days=1))
 
 
 def load_cluster(folder: Path, cluster_id: str) -> ClusterDefinition:

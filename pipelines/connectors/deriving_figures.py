@@ -12,6 +12,7 @@ import polars as pl
 
 from pipelines.connectors.staging import leaving_failures, piece_path
 from pipelines.connectors.store import ClusterStore, DayBucket, arrow_frame, parquet_bytes
+from pipelines.domain.baseline import with_unit_costs
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.daily_elements import DayFacts, daily_elements
 from pipelines.domain.emissions.electricity import location_based_co2e
@@ -52,6 +53,7 @@ class FigureDerivation:
         gwps: global warming potentials.
         book: the KPI catalogue.
         in_force: day, kpi, version: the version that each day's KPIs are computed by.
+        unit_costs: factory, product, baseline_unit_cost_krw, valid_from: of the stored baseline.
         known_on: only factors published by this date count.
         figure_table: emissions, elements_daily or kpis.
     """
@@ -65,6 +67,7 @@ class FigureDerivation:
     gwps: pl.DataFrame
     book: KpiBook
     in_force: pl.DataFrame
+    unit_costs: pl.DataFrame
     known_on: date
     figure_table: str
 
@@ -116,7 +119,7 @@ class FigureDerivation:
 
     def _kpis(self, days: Days) -> pl.DataFrame:
         """Return the columns of the table kpis but known_at."""
-        rows = self._read(ELEMENTS_DAILY.name, days)
+        rows = with_unit_costs(self._read(ELEMENTS_DAILY.name, days), self.unit_costs)
         dates = sorted({day for day, _ in days.pairs})
         in_force = self.in_force.filter(pl.col("day").is_in(dates))
         return day_figures(rows, places_of(rows, self.profiles, self.cluster, dates), self.book, in_force)

@@ -1,9 +1,10 @@
 """What publishers and importers have sent, kept in the store: what makes them idempotent.
 
-Belongs here: the record of a sent unit. Does not belong here: sending.
+Belongs here: the record of a sent unit, and how far output topics are. Does not belong here: sending.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Protocol
 
 from obstore.store import ObjectStore
@@ -61,9 +62,38 @@ class StoredSentLog:
         put_json(self._objects, _path(target, topic, digest), content)
 
 
+class StoredPositions:
+    """How far a cluster's output topics are on a target: what was sent of each table, as a small object.
+
+    Args:
+        objects: the cluster's store.
+        target: a broker's cluster id: a broker made anew has nothing yet.
+    """
+
+    def __init__(self, objects: ObjectStore, target: str) -> None:
+        self._objects = objects
+        self._target = target
+
+    def read(self) -> dict[str, int]:
+        """Return the position of each table that was sent; empty: nothing was."""
+        kept = get_json(self._objects, self._path) or {"positions": {}}
+        return {str(table): int(position) for table, position in kept["positions"].items()}
+
+    def write(self, positions: Mapping[str, int]) -> None:
+        """Record positions whose every message was acknowledged."""
+        put_json(self._objects, self._path, {"target": self._target, "positions": dict(positions)})
+
+    @property
+    def _path(self) -> str:
+        return f"{_FOLDER}/{_place(self._target)}/_outputs.json"
+
+
+def _place(target: str) -> str:
+    return hashlib.sha256(target.encode()).hexdigest()[:16]
+
+
 def _folder(target: str, topic: str) -> str:
-    place = hashlib.sha256(target.encode()).hexdigest()[:16]
-    return f"{_FOLDER}/{place}/{topic}"
+    return f"{_FOLDER}/{_place(target)}/{topic}"
 
 
 def _path(target: str, topic: str, digest: str) -> str:

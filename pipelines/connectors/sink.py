@@ -46,6 +46,14 @@ class Sink(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class OpenSink:
+    """Where records are published, and what the record of sent units calls it."""
+
+    name: str
+    sink: Sink
+
+
 class KafkaSink:
     """Publishes to Kafka; the broker drops what a retry would double."""
 

@@ -1,7 +1,7 @@
 """Topics as code: the settings of infra/kafka/topics.yaml, and topics that are created from them.
 
 Belongs here: which settings a topic has, creating it, comparing an existing one. Does not belong here: the
-names of topics (pipelines.schemas.streams) and reading or writing them.
+names of topics (pipelines.schemas.streams, pipelines.schemas.outputs) and reading or writing them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported wi
 
 from pipelines.connectors.kafka import KafkaConnection, broker_error, open_admin
 from pipelines.schemas.contracts import packaged_folder
+from pipelines.schemas.outputs import parse_output
 from pipelines.schemas.streams import parse_topic
 
 
@@ -64,14 +65,16 @@ def _declared() -> dict[str, Any]:
 
 
 def topic_settings(name: str, *, keep_forever: bool = False) -> TopicSettings:
-    """Return what a topic is created with, by the stream in its name.
+    """Return what a topic is created with, by the stream or output in its name.
 
     Args:
-        name: topic name; one of no stream of ours gets the defaults.
+        name: topic name; one of no stream and no output of ours gets the defaults.
         keep_forever: for demo and import topics: records of any age, never deleted.
     """
-    topic = parse_topic(name)
+    topic, output = parse_topic(name), parse_output(name)
     layers = [_declared()["defaults"]]
+    if output is not None:
+        layers.append(_declared()["outputs"][output])
     if topic is not None:
         layers.append(_declared()["streams"][topic.stream])
     if keep_forever:

@@ -50,8 +50,16 @@ class DisclosurePolicy:
 
 
 @dataclass(frozen=True)
+class BaselinePeriod:
+    """What the programme is measured against: local dates [start, end)."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
 class ClusterDefinition:
-    """One cluster as its operator defined it."""
+    """One cluster as its operator defined it; `baseline` null: a night sets none by itself."""
 
     cluster: str
     name_ko: str
@@ -64,6 +72,7 @@ class ClusterDefinition:
     policy: DisclosurePolicy
     open_to_imports: bool = False
     carriers_shared: frozenset[str] = field(default=frozenset({"electricity"}))
+    baseline: BaselinePeriod | None = None
 
     def member_of(self, factory: str) -> str | None:
         """Return the member that owns a factory; null if the cluster doesn't know the factory."""

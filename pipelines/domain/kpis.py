@@ -39,6 +39,7 @@ SUSPECT = "suspect_excluded"
 MIXED = "mixed_product_classes"
 MONTHS = 12
 _DAY_S = 86_400.0
+UNIT_COST = "baseline_unit_cost_krw"
 _NO_PRODUCT = ""  # a row of what a machine without counts made
 _KPI = ["kpi", "version"]
 _MACHINE = ["day", "factory", "machine"]
@@ -195,6 +196,35 @@ def month_figures(days: pl.DataFrame, book: KpiBook, last_day: date) -> pl.DataF
         .with_columns(weight="all_weight", final=pl.col("final") & ended)
     )
     return _figures(_with_means(months, definitions), definitions, "month")
+
+
+def span_figures(days: pl.DataFrame, book: KpiBook, start: date, end: date, period: str) -> pl.DataFrame:
+    """Roll days up to one span of local dates [start, end), such as a baseline.
+
+    Args:
+        days: rows of period day of the span: FIGURE_COLUMNS.
+        book: the catalogue.
+        start: first local date.
+        end: first local date after the span.
+        period: what the span is called.
+
+    Returns:
+        FIGURE_COLUMNS; ``day`` is `start`. Days of which a subject has no row weigh as much as the others,
+        and cover nothing; so do days of another version of a formula.
+    """
+    definitions = _used(days, book)
+    subject = ["level", "subject"]
+    length = (end - start).days
+    missing = days.group_by(subject).agg(stretch=length / pl.col("day").n_unique())
+    units = _units(days).with_columns(day=pl.lit(start))
+    all_versions = units.group_by(*subject, "kpi").agg(all_weight=exact_sum(pl.col("weight")))
+    spans = (
+        _combined(units, ["day", *subject], definitions)
+        .join(all_versions, on=[*subject, "kpi"])
+        .join(missing, on=subject)
+        .with_columns(weight=pl.col("all_weight") * pl.col("stretch"))
+    )
+    return _figures(_with_means(spans, definitions), definitions, period)
 
 
 def rolling_figures(months: pl.DataFrame, book: KpiBook, ends: Sequence[date]) -> pl.DataFrame:
@@ -356,6 +386,9 @@ def _factory_units(
         how="full",
         coalesce=True,
     ).sort(*place, "product")
+    if UNIT_COST in joined.columns:  # of what an idle machine made nothing of, no unit cost is missing
+        nothing = pl.col("product") == _NO_PRODUCT
+        joined = joined.with_columns(pl.when(nothing).then(0.0).otherwise(UNIT_COST).alias(UNIT_COST))
     planned = wide.group_by(place).agg(
         *(exact_sum(pl.col(n)).alias(n) if n in names else pl.lit(None, pl.Float64).alias(n)
           for n in (PLANNED, UNKNOWN))

@@ -42,6 +42,7 @@ def computed_figures(
     sources: Sequence[OpenTable],
     pairs: Sequence[DayBucket],
     in_force: pl.DataFrame | None = None,
+    unit_costs: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Compute a figure table's rows of some pairs: its columns but known_at.
 
@@ -51,6 +52,7 @@ def computed_figures(
         sources: what it is derived from, at the snapshot that is read.
         pairs: what is computed.
         in_force: of kpis: day, kpi, version: the version that each day is computed by.
+        unit_costs: of kpis: what a unit of each product cost in the stored baseline.
     """
     names = [n for n in table.schema.names if n != "known_at"]
     pieces = [
@@ -70,6 +72,7 @@ def computed_figures(
             gwps=gwps(),
             book=kpi_book(),
             in_force=pl.DataFrame() if in_force is None else in_force,
+            unit_costs=pl.DataFrame() if unit_costs is None else unit_costs,
             known_on=night.nominal.date(),
             figure_table=table.name,
         )

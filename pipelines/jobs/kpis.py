@@ -16,11 +16,12 @@ import polars as pl
 from pipelines.connectors.store import OpenTable, day_bucket_predicate, day_predicate
 from pipelines.domain.kpi_formulas import KpiBook
 from pipelines.domain.kpis import FIGURE_COLUMNS, MONTHS, month_figures, rolling_figures
+from pipelines.jobs.baseline import unit_costs_in_force
 from pipelines.jobs.figuring import changed_pairs, computed_figures
 from pipelines.jobs.night import Night
 from pipelines.jobs.restating import replace_figures
 from pipelines.reference.kpis import kpi_book
-from pipelines.schemas.tables import ELEMENTS_DAILY, EMISSIONS, FACTS, KPIS
+from pipelines.schemas.tables import BASELINE_COSTS, ELEMENTS_DAILY, EMISSIONS, FACTS, KPIS
 
 ELEMENT_SOURCES = (*FACTS, EMISSIONS)
 
@@ -51,11 +52,14 @@ def derive_kpis(night: Night) -> int:
         OperatorError: the store failed or a rival committed.
     """
     table, elements = night.store.open(KPIS), night.store.open(ELEMENTS_DAILY)
-    days = sorted({day for day, _ in changed_pairs(table, [elements])})
+    costs = night.store.open(BASELINE_COSTS)
+    days = sorted({day for day, _ in changed_pairs(table, [elements])} | _revalued(table, costs, elements))
     # A day's figures are of the whole cluster: every bucket of the day is read.
     pairs = [(day, bucket) for day in days for bucket in range(night.bucket_count)]
     book, closed = kpi_book(), night.last_closed_day(night.cluster.zone)
-    computed = computed_figures(night, KPIS, [elements], pairs, _in_force(table, days, book))
+    computed = computed_figures(
+        night, KPIS, [elements], pairs, _in_force(table, days, book), unit_costs_in_force(costs)
+    )
     of_months = _touched_months(table, days, closed)
     months = _months(table, computed, of_months, book, closed)
     ends = _touched_ends(of_months, closed)
@@ -67,9 +71,17 @@ def derive_kpis(night: Night) -> int:
         pl.concat([computed, months, years]),
         stored,
         _predicate(touched),
-        consumed={ELEMENTS_DAILY.name: elements.version},
+        consumed={ELEMENTS_DAILY.name: elements.version, BASELINE_COSTS.name: costs.version},
         known_at=night.nominal,
     )
+
+
+def _revalued(table: OpenTable, costs: OpenTable, elements: OpenTable) -> set[date]:
+    """Return the days whose cost index another baseline changes: all of them, from its first day on."""
+    if table.position(BASELINE_COSTS.name) == costs.version:
+        return set()
+    starts: list[date] = unit_costs_in_force(costs)["valid_from"].to_list()
+    return {day for day, _ in elements.partitions() if starts and day >= min(starts)}
 
 
 def _in_force(table: OpenTable, days: Sequence[date], book: KpiBook) -> pl.DataFrame:

@@ -3,12 +3,14 @@
 Belongs here: the night's fixed facts and its calendar (closed, final). Does not belong here: steps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from pipelines.connectors.sink import OpenSink
 from pipelines.connectors.source import Source
 from pipelines.connectors.store import ClusterStore
 from pipelines.domain.cluster import ClusterDefinition
@@ -32,6 +34,7 @@ class Night:
         other_clusters: the hub's other clusters: what is theirs is not ours and not unclaimed.
         tell: progress.
         workers: threads; null: one a core.
+        open_outputs: opens where output topics are written; null: nowhere (the archive).
     """
 
     cluster: ClusterDefinition
@@ -51,6 +54,7 @@ class Night:
     max_state_s: int | None = None
     max_days: int = 400
     bucket_count: int = 1
+    open_outputs: Callable[[], OpenSink] | None = None
 
     @property
     def nominal(self) -> datetime:

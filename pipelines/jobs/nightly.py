@@ -18,6 +18,7 @@ from pipelines.connectors.lease import Lease
 from pipelines.connectors.objects import put_json
 from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.outcomes import ExitCode
+from pipelines.jobs.baseline import store_declared, store_declared_costs
 from pipelines.jobs.benchmarks import ReleaseReport, release
 from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
@@ -25,6 +26,7 @@ from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
 from pipelines.jobs.kpis import derive_elements, derive_kpis
 from pipelines.jobs.night import Night
+from pipelines.jobs.output import OutputReport, send_outputs
 from pipelines.jobs.publication import publish_site
 from pipelines.publish.site import SiteReport
 from pipelines.schemas.streams import STREAMS
@@ -56,8 +58,10 @@ class NightReport:
     emission_rows: int = 0
     element_rows: int = 0
     kpi_rows: int = 0
+    baselines: int = 0
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
+    outputs: OutputReport = field(default_factory=OutputReport)
     silent: list[str] = field(default_factory=list)
     anew: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -65,7 +69,8 @@ class NightReport:
     @property
     def nothing_new(self) -> bool:
         """Say whether the night found nothing to do."""
-        return self.commits == 0 and not self.site.written and not self.site.removed
+        written = self.site.written or self.site.removed or self.outputs.records
+        return self.commits == 0 and not written
 
     @property
     def exit_code(self) -> ExitCode:
@@ -101,7 +106,12 @@ def _derive_elements(night: Night, report: NightReport, _site: Path) -> None:
 
 
 def _derive_kpis(night: Night, report: NightReport, _site: Path) -> None:
+    store_declared_costs(night)
     report.kpi_rows = derive_kpis(night)
+
+
+def _store_baseline(night: Night, report: NightReport, _site: Path) -> None:
+    report.baselines = store_declared(night)
 
 
 def _release(night: Night, report: NightReport, _site: Path) -> None:
@@ -113,7 +123,12 @@ def _publish(night: Night, report: NightReport, site: Path) -> None:
     report.silent = silent_factories(night, report.day)
 
 
-# Profiles come first: which day an event belongs to needs the factory's zone.
+def _send_outputs(night: Night, report: NightReport, _site: Path) -> None:
+    report.outputs = send_outputs(night)
+
+
+# Profiles come first: which day an event belongs to needs the factory's zone. Topics come last: a broker that
+# takes nothing keeps no page from being made.
 STEPS: dict[str, Step] = {
     "profiles": _ingest_profiles,
     "events": _ingest_events,
@@ -121,8 +136,10 @@ STEPS: dict[str, Step] = {
     "emissions": _derive_emissions,
     "elements": _derive_elements,
     "kpis": _derive_kpis,
+    "baseline": _store_baseline,
     "release": _release,
     "publish": _publish,
+    "output": _send_outputs,
 }
 INGEST_AND_FACTS = ("profiles", "events", "facts")
 

@@ -3,8 +3,8 @@
 Belongs here: turning settings into objects. Does not belong here: any step.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from pipelines.connectors.archive import ArchiveSink, ArchiveSource
 from pipelines.connectors.clusters import load_clusters
@@ -13,7 +13,7 @@ from pipelines.connectors.objects import canonical_json, get_json, put_if_absent
 from pipelines.connectors.registrations import StoredRegistrations, with_registrations
 from pipelines.connectors.registry import open_registry
 from pipelines.connectors.remembered_registry import RememberedRegistry
-from pipelines.connectors.sink import KafkaSink, Sink
+from pipelines.connectors.sink import KafkaSink, OpenSink
 from pipelines.connectors.source import Source
 from pipelines.connectors.store import ClusterStore
 from pipelines.domain.cluster import ClusterDefinition
@@ -117,14 +117,6 @@ def open_source(settings: Settings) -> Source:
     return KafkaSource(kafka_connection(settings))
 
 
-@dataclass(frozen=True)
-class OpenSink:
-    """Where records are published, and what the record of sent units calls it."""
-
-    name: str
-    sink: Sink
-
-
 def open_sink(settings: Settings) -> OpenSink:
     """Return the sink that belongs to the source of the settings."""
     if settings.source == "archive":
@@ -167,4 +159,6 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         max_state_s=settings.max_state_s,
         max_days=settings.max_days,
         bucket_count=bucket_count(store, settings),
+        # An archive is a record of what Kafka held: a night adds nothing to it.
+        open_outputs=None if settings.source == "archive" else partial(open_sink, settings),
     )

@@ -13,6 +13,7 @@ import polars as pl
 
 from pipelines.domain.factory_energy import factory_hours
 from pipelines.domain.outcomes import ExitCode, OperatorError
+from pipelines.jobs.baseline import latest_baselines
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
 from pipelines.publish.build import build_content
@@ -20,6 +21,7 @@ from pipelines.publish.content import HISTORY_DAYS, SiteInputs
 from pipelines.publish.site import SiteReport, write_site
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import (
+    BASELINES,
     DEAD_LETTERS,
     EMISSIONS,
     FACTS_ENERGY,
@@ -47,7 +49,8 @@ def publish_site(night: Night, folder: Path) -> SiteReport:
     inputs = SiteInputs(
         cluster=night.cluster,
         releases=night.store.open(RELEASES).scan().collect(),
-        kpis=_days(night, KPIS, first, day),
+        kpis=_shown_kpis(night, first, day),
+        baselines=latest_baselines(night.store.open(BASELINES)),
         facts_energy=energy,
         facts_machine=_days(night, FACTS_MACHINE, first, day),
         emissions=_days(night, EMISSIONS, first, day),
@@ -77,6 +80,19 @@ def _unwritable(folder: Path, error: OSError) -> OperatorError:
 def _days(night: Night, table: Table, first: date, last: date) -> pl.DataFrame:
     rows = night.store.open(table).scan().filter(pl.col("day").is_between(first, last)).collect()
     return rows.sort("day", *table.key)
+
+
+def _shown_kpis(night: Night, first: date, day: date) -> pl.DataFrame:
+    """Read the figures of the shown days, of the closed day's month, and of the newest 12 months."""
+    month = day.replace(day=1)
+    period = pl.col("period")
+    rows = night.store.open(KPIS).scan().filter(
+        ((period == "day") & pl.col("day").is_between(first, day))
+        | ((period == "month") & (pl.col("day") == month))
+        # Twelve whole months began a year before this month, or one more while the last isn't computed.
+        | ((period == "rolling12") & pl.col("day").is_between(month - timedelta(days=400), month))
+    )  # fmt: skip
+    return rows.collect().sort("day", *KPIS.key)
 
 
 def liveness(night: Night, day: date, energy: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:

@@ -24,8 +24,10 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("dead letters", _counted(report.ingest.dead, "") if report.ingest.dead else "none"),
         ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
         ("figures", _figures(report)),
+        *([("baseline", f"set for {report.baselines} subjects")] if report.baselines else []),
         ("released", _released(report)),
         ("pages", f"{len(report.site.written)} written, {len(report.site.unchanged)} unchanged"),
+        ("sent", _counted(report.outputs.records, "records") if report.outputs.records else "nothing"),
         ("silent", ", ".join(report.silent) or "no factory"),
         ("seconds", ", ".join(f"{name} {s:.1f}" for name, s in report.seconds.items())),
     ]

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from pipelines.domain.baseline import Change
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.publish.figures import Own, Published
 
@@ -24,7 +25,8 @@ class SiteInputs:
     Args:
         cluster: the cluster's definition.
         releases: columns of RELEASES; all revisions, the newest of each figure counts.
-        kpis: columns of KPIS.
+        kpis: columns of KPIS: the shown days, and the newest month and 12 months of each figure.
+        baselines: columns of BASELINES, the newest revision of each subject.
         facts_energy: columns of FACTS_ENERGY.
         facts_machine: columns of FACTS_MACHINE.
         emissions: columns of EMISSIONS.
@@ -40,6 +42,7 @@ class SiteInputs:
     cluster: ClusterDefinition
     releases: pl.DataFrame
     kpis: pl.DataFrame
+    baselines: pl.DataFrame
     facts_energy: pl.DataFrame
     facts_machine: pl.DataFrame
     emissions: pl.DataFrame
@@ -136,6 +139,42 @@ class FigureHistory:
 
 
 @dataclass(frozen=True)
+class ReleasedLine:
+    """A released KPI of one group: the closed day's, the newest month's, the newest 12 months'.
+
+    `change` compares released figures only: the newest month with the baseline month; null: the cluster has
+    no baseline that is a whole calendar month.
+    """
+
+    kpi: str
+    breakdown: str
+    group: str
+    day: Published
+    month: Published
+    rolling: Published
+    baseline: Published | None
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class SharedKpis:
+    """Which KPIs a member shares this month, by id: no value and no order of size.
+
+    Args:
+        shared: enough of it was measured.
+        too_little: below the least coverage.
+        lacking: it sends nothing of it.
+    """
+
+    member: str
+    name_ko: str
+    name_en: str
+    shared: tuple[str, ...]
+    too_little: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OperatorContent:
     """The operator's pages."""
 
@@ -143,6 +182,8 @@ class OperatorContent:
     gaps: tuple[Gap, ...]
     figures: tuple[FigureHistory, ...]
     benchmarks: tuple[Published, ...]
+    released: tuple[ReleasedLine, ...]
+    sharing: tuple[SharedKpis, ...]
     deliveries: tuple[Delivery, ...]
     other_dead_letters: tuple[TopicDeadLetters, ...]
     factors: tuple[FactorUse, ...]
@@ -168,6 +209,79 @@ class OwnDay:
 
 
 @dataclass(frozen=True)
+class KpiLine:
+    """A KPI of one subject over the periods that a page shows.
+
+    Args:
+        kpi: its id.
+        direction: lower or higher: which way is better.
+        day: of the closed day.
+        month: of its month, so far.
+        rolling: of the newest 12 whole months.
+        baseline: of the baseline period; its day is the period's first.
+        change: the month against the baseline.
+    """
+
+    kpi: str
+    direction: str
+    day: Own
+    month: Own
+    rolling: Own
+    baseline: Own
+    change: Change
+
+
+@dataclass(frozen=True)
+class KpiGroup:
+    """KPIs that belong together: P, Q, C, D, S, E and further ones."""
+
+    group: str
+    lines: tuple[KpiLine, ...]
+
+
+@dataclass(frozen=True)
+class BaselineSpan:
+    """Which baseline a table compares with: its first and last local date."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class MachineLine:
+    """A machine's figures, in the order of its table's columns."""
+
+    machine: str
+    name: str
+    figures: tuple[Own, ...]
+
+
+@dataclass(frozen=True)
+class KpiTable:
+    """All KPIs of a factory or member.
+
+    Args:
+        groups: KPIs of which the subject sends anything.
+        not_shared: ids of the others.
+        month: first day of the month that is shown.
+        baseline: null: none was stored.
+        has_rolling: whether any KPI has a value over 12 months.
+        provisional: which of day, month, rolling have a figure that may still change.
+        machine_columns: (id, period) of the machines' columns.
+        machines: machines of a factory; a member has none here.
+    """
+
+    groups: tuple[KpiGroup, ...]
+    not_shared: tuple[str, ...]
+    month: date
+    baseline: BaselineSpan | None
+    has_rolling: bool
+    provisional: frozenset[str]
+    machine_columns: tuple[tuple[str, str], ...] = ()
+    machines: tuple[MachineLine, ...] = ()
+
+
+@dataclass(frozen=True)
 class FactoryPage:
     """A member's own factory; `unallocated_kwh` is energy of gaps too long to spread over hours."""
 
@@ -180,6 +294,7 @@ class FactoryPage:
     unallocated_kwh: float | None
     figures: tuple[Own, ...]
     days: tuple[OwnDay, ...]
+    kpis: KpiTable
     dead_letters: tuple[ReasonCount, ...]
 
 
@@ -209,6 +324,7 @@ class MemberContent:
     notices: tuple[Notice, ...]
     figures: tuple[Own, ...]
     status: str | None
+    kpis: KpiTable
     factories: tuple[FactoryPage, ...]
     comparisons: tuple[Comparison, ...]
     factors: tuple[FactorUse, ...]

@@ -4,8 +4,10 @@ Belongs here: the small frozen figures of pages and how they are read from RELEA
 Does not belong here: who may see which (operator_view, member_view) and how they look (words, templates).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 
@@ -95,9 +97,13 @@ def published(releases: pl.DataFrame, breakdown: str, group: str, day: date, kpi
         & (pl.col("period_start") == day)
         & (pl.col("kpi") == kpi)
     ).sort("definition_version")
-    if rows.is_empty():
+    return published_of(rows.row(-1, named=True) if rows.height else None, kpi, group, day)
+
+
+def published_of(row: Mapping[str, Any] | None, kpi: str, group: str, day: date) -> Published:
+    """Return a row of RELEASES as a figure; null: nothing was decided about it."""
+    if row is None:
         return Published(kpi, group, day, ABSENT)
-    row = rows.row(-1, named=True)
     shown = row["status"] == "published"
     return Published(
         kpi=kpi,
@@ -123,9 +129,13 @@ def own(kpis: pl.DataFrame, level: str, subject: str, kpi: str, day: date, quali
         & (pl.col("day") == day)
         & (pl.col("period") == "day")
     ).sort("definition_version")
-    if rows.is_empty():
+    return own_of(rows.row(-1, named=True) if rows.height else None, kpi, day, quality)
+
+
+def own_of(row: Mapping[str, Any] | None, kpi: str, day: date, quality: str | None = None) -> Own:
+    """Return a row of KPIS or BASELINES as a figure; null: it was not computed."""
+    if row is None:
         return Own(kpi, day, reasons=("not_computed",))
-    row = rows.row(-1, named=True)
     return Own(
         kpi=kpi,
         day=day,
@@ -134,7 +144,7 @@ def own(kpis: pl.DataFrame, level: str, subject: str, kpi: str, day: date, quali
         reasons=tuple(row["reason"].split(";")) if row["reason"] else (),
         coverage=row["coverage"],
         quality=quality if row["value"] is not None else None,
-        status=row["status"],
+        status=row.get("status"),
     )
 
 

@@ -37,6 +37,7 @@ from pipelines.publish.figures import (
     published,
     worst_quality,
 )
+from pipelines.publish.kpi_tables import kpi_table
 from pipelines.publish.operator_view import factors_used
 from pipelines.publish.senders import (
     current_factories,
@@ -63,6 +64,7 @@ def member_content(inputs: SiteInputs, member: Member) -> MemberContent:
         notices=(*_notices(pages), *_benchmark_notices(comparisons)),
         figures=day_figures,
         status=next((f.status for f in day_figures if f.status is not None), None),
+        kpis=kpi_table(inputs, "member", member.member),
         factories=pages,
         comparisons=comparisons,
         factors=factors_used(
@@ -90,8 +92,14 @@ def _factory_page(inputs: SiteInputs, factory: str, letters: tuple[ReasonCount, 
         unallocated_kwh=float(unallocated.sum()) if len(unallocated) else None,
         figures=days[-1].figures,
         days=days,
+        kpis=kpi_table(inputs, "factory", factory, _machine_names(profile)),
         dead_letters=letters,
     )
+
+
+def _machine_names(profile: dict[str, Any] | None) -> Iterable[tuple[str, str]]:
+    for machine in (profile or {}).get("machines") or ():
+        yield machine["machine"], machine["name"] or machine["machine"]
 
 
 def _profile(profiles: pl.DataFrame, factory: str) -> dict[str, Any] | None:

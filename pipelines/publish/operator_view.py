@@ -1,7 +1,8 @@
 """The operator's content: the cluster's published figures and how well each factory delivers.
 
 Belongs here: everything built for the operator. Does not belong here: any value, chart or rank of a member;
-nothing in here reads KPIS, a quantity of the facts or a time but for its coverage.
+nothing in here reads a quantity of the facts or a time but for its coverage; of KPIS it learns which ones a
+member shares (sharing), never a value.
 """
 
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ from pipelines.publish.figures import (
     latest_releases,
     published,
 )
+from pipelines.publish.released import released_lines
 from pipelines.publish.senders import (
     current_factories,
     day_start,
@@ -42,6 +44,7 @@ from pipelines.publish.senders import (
     stream_coverage,
     zone_of,
 )
+from pipelines.publish.sharing import shared_kpis
 
 
 def operator_content(inputs: SiteInputs) -> OperatorContent:
@@ -68,6 +71,8 @@ def operator_content(inputs: SiteInputs) -> OperatorContent:
         gaps=gaps,
         figures=figures,
         benchmarks=benchmarks,
+        released=released_lines(inputs, releases),
+        sharing=shared_kpis(inputs),
         deliveries=deliveries,
         other_dead_letters=others,
         factors=factors_used(inputs.emissions.filter(pl.col("day") == inputs.day)),

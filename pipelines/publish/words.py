@@ -4,6 +4,7 @@ Belongs here: looking up sentences, formats per language, the one rounding of ev
 belong here: what is shown (content) and where it stands (templates).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -14,8 +15,11 @@ from typing import Any
 import yaml
 from markupsafe import Markup, escape
 
+from pipelines.domain.baseline import Change
+from pipelines.domain.kpi_formulas import Definition
 from pipelines.publish.content import Term
 from pipelines.publish.figures import CO2E, ENERGY, OEE, PER_UNIT
+from pipelines.reference.kpis import kpi_book
 
 LANGUAGES = ("ko", "en")
 DASH = "–"
@@ -40,6 +44,23 @@ SCALES = {
     CO2E: Scale("unit.tonne", Decimal("0.001"), 2, 3),
     OEE: Scale("unit.percent", Decimal(100), 1, 1),
     PER_UNIT: Scale("unit.kwh_per_unit", Decimal(1), 2, 3),
+}
+_SCALE_OF_UNIT = {
+    "1": Scale("unit.percent", Decimal(100), 1, 1),
+    "s": Scale("unit.h", 1 / Decimal(3600), 1, 2),
+    "d": Scale("unit.d", Decimal(1), 1, 1),
+    "kWh": Scale("unit.kwh", Decimal(1), 0, 1),
+    "kWh/unit": Scale("unit.kwh_per_unit", Decimal(1), 2, 3),
+    "kWh/h": Scale("unit.kwh_per_h", Decimal(1), 1, 2),
+    "kg CO2e": Scale("unit.tonne", Decimal("0.001"), 2, 3),
+    "t CO2e/unit": Scale("unit.kg_per_unit", Decimal(1000), 2, 3),
+    "kg CO2e/h": Scale("unit.kg_per_h", Decimal(1), 1, 2),
+    "unit/h": Scale("unit.units_per_h", Decimal(1), 1, 2),
+    "index": Scale("unit.index", Decimal(1), 2, 3),
+    "person": Scale("unit.person", Decimal(1), 0, 0),
+    "1/200000 h": Scale("unit.per_200k_h", Decimal(1), 1, 2),
+    "1/1000000 h": Scale("unit.per_1m_h", Decimal(1), 1, 2),
+    "KRW/(t km)": Scale("unit.krw_per_tkm", Decimal(1), 0, 1),
 }
 
 
@@ -107,9 +128,84 @@ def exact(value: float) -> Decimal:
     return Decimal(repr(float(value)))
 
 
+@cache
+def scale_of(kpi: str) -> Scale:
+    """Return how a KPI is shown.
+
+    Raises:
+        KeyError: no such KPI, or its unit has no words yet.
+    """
+    if kpi in SCALES:
+        return SCALES[kpi]
+    return _SCALE_OF_UNIT[_definition(kpi).unit]
+
+
+def _definition(kpi: str) -> Definition:
+    found = kpi_book().find(kpi)
+    if found is None:
+        raise KeyError(kpi)
+    return found
+
+
+def kpi_words(kpi: str) -> Markup:
+    """Return a KPI's name: the pages' own word for it, else the catalogue's."""
+    if f"kpi.{kpi}" in vocabulary():
+        return both(f"kpi.{kpi}")
+    definition = _definition(kpi)
+    return either(definition.name_ko, definition.name_en)
+
+
+def kpi_meaning(kpi: str) -> Markup:
+    """Return what a KPI tells, as the catalogue says it."""
+    definition = _definition(kpi)
+    return either(definition.meaning_ko, definition.meaning_en)
+
+
+def kpi_name_list(kpis: Iterable[str]) -> Markup:
+    """Return names of KPIs, joined, in both languages."""
+    return Markup(", ").join(kpi_words(kpi) for kpi in kpis)
+
+
+def change_text(value: float, *, in_points: bool) -> dict[str, str]:
+    """Write a change since the baseline by language: per cent, of a share percentage points."""
+    signed = _signed(value)
+    if in_points:
+        return {"ko": f"{signed}%p", "en": f"{signed} pp"}
+    return {"ko": f"{signed}%", "en": f"{signed}%"}
+
+
+def verdict_shown(change: Change) -> str | None:
+    """Return a change's verdict; of one that is written as nothing: the same."""
+    return "same" if change.value is not None and _signed(change.value).startswith("±") else change.verdict
+
+
+def _signed(share: float) -> str:
+    text = grouped(exact(share) * 100, 1)
+    if text.strip(f"0.,{MINUS}") == "":
+        return f"±{text.removeprefix(MINUS)}"
+    return text if text.startswith(MINUS) else f"+{text}"
+
+
+def reason_words(code: str, kpi: str | None = None) -> Markup | None:
+    """Return a reason code in words; null: the vocabulary lacks it and the code speaks alone.
+
+    Args:
+        code: as tables carry it, `missing_element:pq`.
+        kpi: whose reason it is: some say better what a zero denominator means.
+    """
+    name, _, element = code.partition(":")
+    if kpi is not None and name == "zero_denominator" and f"zero.{kpi}" in vocabulary():
+        return both(f"zero.{kpi}")
+    known = kpi_book().elements.get(element)
+    if known is not None and f"reason.{code}" not in vocabulary() and f"reason_of.{name}" in vocabulary():
+        return both(f"reason_of.{name}", element={"ko": known.name_ko, "en": known.name_en})
+    key = reason_key(code)
+    return None if key is None else both(key)
+
+
 def shown_digits(kpi: str, value: float, grid_step: float | None = None) -> int:
     """Return how many decimals a value of a KPI is shown with: the public grid's, else by its size."""
-    scale = SCALES[kpi]
+    scale = scale_of(kpi)
     if grid_step is not None:
         exponent = (exact(grid_step) * scale.factor).normalize().as_tuple().exponent
         return max(0, -int(exponent))
@@ -120,7 +216,7 @@ def shown_digits(kpi: str, value: float, grid_step: float | None = None) -> int:
 def shown_value(kpi: str, value: float, grid_step: float | None = None) -> Decimal:
     """Return a value as it is shown, in the shown unit: what charts may draw of a published figure."""
     digits = shown_digits(kpi, value, grid_step)
-    scaled = exact(value) * SCALES[kpi].factor
+    scaled = exact(value) * scale_of(kpi).factor
     return scaled.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
 
 
@@ -131,7 +227,7 @@ def figure_text(kpi: str, value: float, grid_step: float | None = None) -> str:
 
 def signed_text(kpi: str, value: float, digits: int) -> str:
     """Write a difference of a KPI with its sign."""
-    text = grouped(exact(value) * SCALES[kpi].factor, digits)
+    text = grouped(exact(value) * scale_of(kpi).factor, digits)
     if text.strip("0.,") == "":
         return f"±{text}"
     return text if text.startswith(MINUS) else f"+{text}"
@@ -161,6 +257,16 @@ def short_day_text(day: date, language: str) -> str:
     if language == "ko":
         return f"{day.month}월 {day.day}일 ({weekday})"
     return f"{weekday} {day.day} {_MONTHS[day.month - 1]}"
+
+
+def span_text(first: date, last: date, language: str) -> str:
+    """Write a span of local dates, both included."""
+    same_year = first.year == last.year
+    if language == "ko":
+        year = "" if same_year else f"{last.year}년 "
+        return f"{first.year}년 {first.month}월 {first.day}일 – {year}{last.month}월 {last.day}일"
+    begin, end = (f"{d.day} {_MONTHS[d.month - 1]}" for d in (first, last))
+    return f"{begin}{'' if same_year else f' {first.year}'} – {end} {last.year}"
 
 
 def instant_text(instant: datetime, language: str) -> str:
@@ -210,12 +316,22 @@ def globals_for_pages() -> dict[str, Any]:
         "say": say,
         "DASH": DASH,
         "SCALES": SCALES,
+        "scale_of": scale_of,
+        "kpi_words": kpi_words,
+        "kpi_meaning": kpi_meaning,
+        "kpi_name_list": kpi_name_list,
+        "change_text": change_text,
+        "verdict_shown": verdict_shown,
+        "reason_words": reason_words,
+        "month_words": lambda day: either(
+            f"{day.year}년 {day.month}월", f"{_MONTHS[day.month - 1]} {day.year}"
+        ),
+        "span_words": lambda first, last: either(*(span_text(first, last, ln) for ln in LANGUAGES)),
         "figure_text": figure_text,
         "signed_text": signed_text,
         "shown_digits": shown_digits,
         "share_text": share_text,
         "age_words": age_words,
-        "reason_key": reason_key,
         "contributors_key": contributors_key,
         "day_words": lambda day: either(day_text(day, "ko"), day_text(day, "en")),
         "short_day_words": lambda day: either(short_day_text(day, "ko"), short_day_text(day, "en")),

@@ -294,6 +294,47 @@ KPIS = Table(
     ("day",),
 )  # fmt: skip
 
+BASELINES = Table(
+    "baselines",
+    pa.schema([
+        column("level", pa.string(), "machine, factory or member."),
+        column("subject", pa.string(), "Id of the factory or member; of a machine: factory/machine."),
+        column("kpi", pa.string(), "Id of the KPI."),
+        column("definition_version", pa.string(), "Version of the definition: only figures of the same version are compared."),
+        column("revision", pa.int32(), "1, and one more each time the subject's baseline is set anew; the highest holds."),
+        column("period_start", pa.date32(), "First local date of the baseline period.", "date"),
+        column("period_end", pa.date32(), "First local date after it.", "date"),
+        column("sums", pa.list_(pa.float64()), "The formula's sums over the period, in its order; null: nothing known.", "element units"),
+        column("weight", pa.float64(), "What coverage is weighted by, over the period.", "as in kpis"),
+        column("covered", pa.float64(), "How much of weight was measured.", "as in kpis"),
+        column("value", pa.float64(), "The KPI of the period; null: see reason.", "column unit"),
+        column("unit", pa.string(), "Unit of value."),
+        column("reason", pa.string(), "Why value is null, or what marks a value that stays: codes joined by ;."),
+        column("coverage", pa.float64(), "covered / weight; null: there was nothing to cover.", "1"),
+        column("note", pa.string(), "Why it was set, in the words of who did; null: nothing was said."),
+        column("set_at", UTC_US, "Nominal time of the night, or clock of the command, that set it.", "us"),
+    ]),
+    ("level", "subject", "kpi", "definition_version", "revision"),
+)  # fmt: skip
+
+BASELINE_COSTS = Table(
+    "baseline_costs",
+    pa.schema([
+        FACTORY,
+        column("product", pa.string(), "Id of the product."),
+        column("revision", pa.int32(), "1, and one more each time the factory's unit costs are set anew; the highest holds."),
+        column("period_start", pa.date32(), "First local date of the baseline period: from it on the unit cost is used.", "date"),
+        column("period_end", pa.date32(), "First local date after it.", "date"),
+        column("cost_krw", pa.float64(), "Cost of the product in the period; null: not known.", "KRW"),
+        column("pq", pa.float64(), "Its quantity on the days whose cost is known; null: not known.", "unit"),
+        column("coverage", pa.float64(), "Share of the period whose cost is known.", "1"),
+        column("baseline_unit_cost_krw", pa.float64(), "cost_krw / pq; null: see reason.", "KRW/unit"),
+        column("reason", pa.string(), "Why there is no unit cost; else null."),
+        column("set_at", UTC_US, "Nominal time of the night, or clock of the command, that set it.", "us"),
+    ]),
+    ("factory", "product", "revision"),
+)  # fmt: skip
+
 RELEASES = Table(
     "releases",
     pa.schema([
@@ -336,6 +377,8 @@ DERIVED: dict[str, Table] = {
         EMISSIONS,
         ELEMENTS_DAILY,
         KPIS,
+        BASELINES,
+        BASELINE_COSTS,
         RELEASES,
     )
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.connectors.objects import open_objects
-from pipelines.connectors.sent import StoredSentLog
+from pipelines.connectors.sent import StoredPositions, StoredSentLog
 
 TOPIC, DIGEST = "factory.a1.energy", "d" * 64
 
@@ -50,3 +50,14 @@ def test_units_are_counted_by_target_and_topic(sent: StoredSentLog) -> None:
 def test_another_run_on_the_same_store_knows_it(tmp_path: Path) -> None:
     StoredSentLog(open_objects(str(tmp_path))).record("file:///archive/a b", TOPIC, DIGEST, 1, "일간")
     assert StoredSentLog(open_objects(str(tmp_path))).contains("file:///archive/a b", TOPIC, DIGEST)
+
+
+def test_positions_are_of_one_target_and_the_last_ones_hold(tmp_path: Path) -> None:
+    objects = open_objects(str(tmp_path))
+    positions = StoredPositions(objects, "broker-1")
+    assert positions.read() == {}
+    positions.write({"kpis": 3, "releases": 40})
+    positions.write({"kpis": 4, "releases": 40})
+    assert positions.read() == {"kpis": 4, "releases": 40}
+    assert StoredPositions(objects, "broker-2").read() == {}
+    assert StoredSentLog(objects).units("broker-1", "member.naru.kpis") == 0

@@ -33,6 +33,15 @@ def test_demo_and_import_topics_keep_records_of_any_age() -> None:
     assert config["message.timestamp.after.max.ms"] == str(2**63 - 1)
 
 
+@pytest.mark.parametrize("name", ["cluster.park.benchmarks", "member.naru.kpis"])
+def test_outputs_are_compacted_and_take_the_nominal_time_of_any_night(name: str) -> None:
+    config = topic_settings(name).config
+    assert config["cleanup.policy"] == "compact"
+    assert config["retention.ms"] == "-1"
+    assert config["message.timestamp.before.max.ms"] == str(2**63 - 1)
+    assert config["max.message.bytes"] == "8388608"
+
+
 def test_a_topic_of_no_stream_gets_the_defaults() -> None:
     assert topic_settings("hub.dead-letters").config["retention.ms"] == DAYS_35_MS
 

@@ -13,7 +13,17 @@ from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factor
 from pipelines.publish.build import build_content
 from pipelines.publish.content import SiteContent, SiteInputs
 from pipelines.publish.site import render_site
-from pipelines.schemas.tables import EMISSIONS, FACTS_ENERGY, FACTS_MACHINE, GAPS, KPIS, RAW, RELEASES
+from pipelines.reference.kpis import kpi_book
+from pipelines.schemas.tables import (
+    BASELINES,
+    EMISSIONS,
+    FACTS_ENERGY,
+    FACTS_MACHINE,
+    GAPS,
+    KPIS,
+    RAW,
+    RELEASES,
+)
 
 SEOUL = ZoneInfo("Asia/Seoul")
 DAY = date(2025, 11, 10)
@@ -123,14 +133,19 @@ def machine_rows() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def unit_of(kpi: str) -> str:
+    definition = kpi_book().find(kpi)
+    assert definition is not None
+    return definition.unit
+
+
 def kpi_row(
     level: str, subject: str, day: date, kpi: str, value: float | None, **more: object
 ) -> dict[str, Any]:
-    units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
     return {
         "day": day, "period": "day", "level": level, "subject": subject, "kpi": kpi,
         "definition_version": "1", "value": value,
-        "unit": units[kpi], "coverage": 0.875 if day == DAY else 1.0, "status": status_of(day),
+        "unit": unit_of(kpi), "coverage": 0.875 if day == DAY else 1.0, "status": status_of(day),
         "known_at": NOMINAL, **more,
     }  # fmt: skip
 
@@ -165,6 +180,79 @@ def kpi_rows() -> list[dict[str, Any]]:
     return rows
 
 
+# KPI: factory 0 on the day, what each further one has more, month and 12 months as shares of the day.
+PROGRAMME = {
+    "units_per_worker_h": (44.13, 1.17, 1.02, 0.99),
+    "process_defect_rate": (0.0213, 0.0017, 1.1, 1.2),
+    "order_lead_time_d": (13.43, 0.71, 1.0, 1.1),
+    "order_on_time_rate": (0.9371, -0.0113, 0.98, 0.97),
+    "availability": (0.8123, -0.0111, 1.01, 0.98),
+    "effectiveness": (1.0432, 0.0127, 0.97, 0.96),
+    "quality_ratio": (0.9787, -0.0017, 0.997, 0.996),
+    "mtbf_fe_s": (112_680.0, 3_960.0, 1.3, 1.1),
+    "jobs": (4113.0, 137.0, 10.0, 300.0),
+}
+# Of factory 2 (naru) in the baseline period: defects 2.9 %, 40 units an hour, a lead time of nothing.
+BASELINE = {
+    "units_per_worker_h": 40.0, "process_defect_rate": 0.029, "order_lead_time_d": 0.0, "availability": 0.8,
+    "jobs": 4000.0,
+}  # fmt: skip
+BASELINE_FROM, BASELINE_UNTIL = date(2025, 10, 27), date(2025, 11, 3)
+MACHINES = {"m1": "주조기 1호", "m2": "m2"}
+
+
+def programme_rows() -> list[dict[str, Any]]:
+    """Return a programme's KPIs by day, month and 12 months, and the machines' of the day."""
+    rows = []
+    for subject, level, number in subjects():
+        for kpi, (first, more, month, year) in PROGRAMME.items():
+            value = first + number * more
+            periods = (
+                ("day", DAY, 1.0),
+                ("month", date(2025, 11, 1), month),
+                ("rolling12", date(2024, 11, 1), year),
+            )
+            for period, day, share in periods:
+                marks = {"reason": "above_one" if kpi == "effectiveness" and value * share > 1 else None}
+                rows.append(kpi_row(level, subject, day, kpi, value * share, period=period, **marks))
+        nothing: list[tuple[str, str, float | None]] = [
+            ("mttr_fe_s", "zero_denominator", 1.0),
+            ("first_pass_yield", "insufficient_coverage", 0.41),
+            ("unit_cost_index", "missing_element:cost_krw", None),
+        ]
+        for kpi, reason, coverage in nothing:
+            for period, day in (("day", DAY), ("month", date(2025, 11, 1))):
+                more = {"period": period, "reason": reason, "coverage": coverage}
+                rows.append(kpi_row(level, subject, day, kpi, None, **more))
+    for place, factory in enumerate(FACTORIES):
+        for nth, machine in enumerate(MACHINES):
+            subject = f"{factory}/{machine}"
+            rows.append(kpi_row("machine", subject, DAY, "oee", 0.5123 + place * 0.0131 + nth * 0.0737))
+            reason = {"period": "month", "reason": "zero_denominator"}
+            rows.append(kpi_row("machine", subject, date(2025, 11, 1), "mtbf_fe_s", None, **reason))
+    return rows
+
+
+def subjects() -> list[tuple[str, str, int]]:
+    """Return factories, and members as their first factory."""
+    found = [(factory, "factory", place) for place, factory in enumerate(FACTORIES)]
+    first = {row[0]: place for place, row in reversed(list(enumerate(FACTORIES.values())))}
+    return found + [(member, "member", first[member]) for member, *_ in MEMBERS]
+
+
+def baseline_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "level": level, "subject": subject, "kpi": kpi, "definition_version": "1", "revision": 1,
+            "period_start": BASELINE_FROM, "period_end": BASELINE_UNTIL,
+            "value": value * (1 + (number - 2) / 97),
+            "unit": unit_of(kpi), "coverage": 1.0, "set_at": NOMINAL,
+        }
+        for subject, level, number in subjects()
+        for kpi, value in BASELINE.items()
+    ]  # fmt: skip
+
+
 def emission_rows() -> list[dict[str, Any]]:
     return [
         {
@@ -181,7 +269,6 @@ def emission_rows() -> list[dict[str, Any]]:
 def release_row(sequence: int, kpi: str, day: date, value: float | None, **more: object) -> dict[str, Any]:
     breakdown, group = more.pop("breakdown", "cluster"), more.pop("group", "*")
     status = more.pop("status", "published")
-    units = {"energy_kwh": "kWh", "co2e_kg": "kg CO2e", "oee": "1", "energy_kwh_per_unit": "kWh/unit"}
     shown = status == "published"
     return {
         "sequence": sequence,
@@ -189,7 +276,7 @@ def release_row(sequence: int, kpi: str, day: date, value: float | None, **more:
         "revision": more.pop("revision", 1),
         "cluster": "changwon-demo", "breakdown": breakdown, "group": group, "period": "day",
         "period_start": day, "period_end": day + timedelta(days=1), "kpi": kpi, "definition_version": "1",
-        "statistic": "total", "status": status, "value": value if shown else None, "unit": units[kpi],
+        "statistic": "total", "status": status, "value": value if shown else None, "unit": unit_of(kpi),
         "contributors": "fewer than 10" if shown else None, "coverage": 0.97 if shown else None,
         "provisional": day == DAY or kpi == "co2e_kg", "known_at": NOMINAL, "previous_sha256": "",
         "sha256": "", **more,
@@ -227,7 +314,8 @@ def profile_rows() -> list[dict[str, Any]]:
         {
             "factory": factory, "name": name, "zone": None, "geography": "KR", "process": process,
             "meters": [meter(factory, "main", None), meter(factory, "furnace", f"{factory}-main")],
-            "machines": [], "shifts": [], "holidays": [], "products": [], "sequence": 1,
+            "machines": [{"machine": m, "name": name} for m, name in MACHINES.items()], "shifts": [],
+            "holidays": [], "products": [], "sequence": 1,
         }
         for factory, (_, name, process, *_) in FACTORIES.items()
     ]  # fmt: skip
@@ -281,7 +369,8 @@ def inputs() -> SiteInputs:
     return SiteInputs(
         cluster=cluster_definition(),
         releases=frame(RELEASES.schema, release_rows()),
-        kpis=frame(KPIS.schema, kpi_rows()),
+        kpis=frame(KPIS.schema, kpi_rows() + programme_rows()),
+        baselines=frame(BASELINES.schema, baseline_rows()),
         facts_energy=frame(FACTS_ENERGY.schema, energy_rows()),
         facts_machine=frame(FACTS_MACHINE.schema, machine_rows()),
         emissions=frame(EMISSIONS.schema, emission_rows()),

@@ -140,7 +140,8 @@ def test_the_chart_of_a_member_holds_no_other_member_s_row(
         inputs,
         facts_energy=inputs.facts_energy.filter(mine),
         facts_machine=inputs.facts_machine.filter(mine),
-        kpis=inputs.kpis.filter(pl.col("subject") == "naru"),
+        kpis=inputs.kpis.filter(pl.col("subject").str.contains("^naru(/|$)")),
+        baselines=inputs.baselines.filter(pl.col("subject") == "naru"),
         emissions=inputs.emissions.filter(mine),
         profiles=inputs.profiles.filter(mine),
         liveness=inputs.liveness.filter(mine),
@@ -152,10 +153,12 @@ def test_the_chart_of_a_member_holds_no_other_member_s_row(
 
 
 def test_no_member_s_row_reaches_the_operator(inputs: SiteInputs, files: dict[str, bytes]) -> None:
-    """Without a KPI and with every quantity changed, the operator's pages stay as they are."""
+    """With every number of a member changed, the operator's pages stay as they are."""
+    numbers = ("numerator", "denominator", "value", "coverage")
     pages = rendered(
         inputs,
-        kpis=inputs.kpis.clear(),
+        kpis=inputs.kpis.with_columns(pl.when(pl.col(n).is_not_null()).then(7.0).alias(n) for n in numbers),
+        baselines=inputs.baselines.clear(),
         facts_energy=inputs.facts_energy.with_columns(quantity=pl.lit(1.0)),
         emissions=inputs.emissions.with_columns(co2e_kg=pl.lit(1.0), energy_kwh=pl.lit(1.0)),
     )
@@ -269,8 +272,8 @@ def test_a_page_without_any_row_is_still_a_page(inputs: SiteInputs) -> None:
     nothing = {
         field: getattr(inputs, field).clear()
         for field in (
-            "releases", "kpis", "facts_energy", "facts_machine", "emissions", "profiles", "liveness",
-            "dead_letters", "gaps",
+            "releases", "kpis", "baselines", "facts_energy", "facts_machine", "emissions", "profiles",
+            "liveness", "dead_letters", "gaps",
         )
     }  # fmt: skip
     pages = rendered(inputs, **nothing)
@@ -320,7 +323,7 @@ def test_pages_can_be_read_by_a_screen_reader(pages: Pages) -> None:
         assert len(page.ids) == len(set(page.ids)), name
         for tag, attributes in page.elements:
             if tag == "th":
-                assert attributes.get("scope") in {"row", "col"}, name
+                assert attributes.get("scope") in {"row", "col", "rowgroup"}, name
             if tag == "figure":
                 assert attributes["aria-labelledby"] in page.ids, name
             if tag == "img":

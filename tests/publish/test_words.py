@@ -9,23 +9,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.domain.baseline import Change
+from pipelines.domain.kpi_formulas import Definition
 from pipelines.publish import words
+from pipelines.publish.kpi_tables import GROUPS, group_of
 from pipelines.publish.words import (
     age_words,
+    change_text,
     contributors_key,
     day_text,
     figure_text,
     instant_text,
+    reason_words,
     say,
+    scale_of,
     share_text,
     signed_text,
+    span_text,
+    verdict_shown,
     vocabulary,
 )
+from pipelines.reference.kpis import kpi_book
 
 SOURCES = Path(words.__file__).parent
 DYNAMIC = (
     "reason.", "process.", "status.", "sentence.", "mark.", "quality.", "severity.", "kpi.", "kpi_note.",
-    "column.", "about.", "gap_reason.", "benchmark.position.", "unit.", "contributors.",
+    "column.", "about.", "gap_reason.", "benchmark.position.", "unit.", "contributors.", "reason_of.",
+    "zero.", "group.", "machine.", "change.",
 )  # fmt: skip
 
 
@@ -92,6 +102,64 @@ def test_a_shown_number_is_within_half_a_digit_of_the_value(value: float) -> Non
 )
 def test_a_share_is_full_only_where_it_is(share: float, shown: str) -> None:
     assert share_text(share) == shown
+
+
+@pytest.mark.parametrize("definition", kpi_book().newest(), ids=lambda definition: definition.kpi)
+def test_every_kpi_of_the_catalogue_can_be_shown(definition: Definition) -> None:
+    assert scale_of(definition.kpi).unit in vocabulary()
+    assert group_of(definition) in GROUPS
+    assert f"group.{group_of(definition)}" in vocabulary()
+
+
+def test_what_a_zero_means_is_said_of_kpis_that_exist() -> None:
+    said = {key.removeprefix("zero.") for key in vocabulary() if key.startswith("zero.")}
+    assert said <= {d.kpi for d in kpi_book().newest() if d.formula.below}
+
+
+@pytest.mark.parametrize(
+    ("kpi", "value", "shown"),
+    [
+        ("process_defect_rate", 0.0213, "2.1"),  # per cent
+        ("mtbf_fe_s", 112_680.0, "31.3"),  # 31.3 h
+        ("mttr_fe_s", 1_500.0, "0.42"),  # 25 min
+        ("co2e_t_per_unit", 0.000_123_4, "0.123"),  # kg
+        ("order_lead_time_d", 13.43, "13.4"),
+        ("jobs", 43.0, "43"),
+        ("unit_cost_index", 1.05, "1.050"),
+        ("transport_krw_per_tkm", 1234.4, "1,234"),
+    ],
+)
+def test_a_kpi_is_shown_in_a_unit_that_people_use(kpi: str, value: float, shown: str) -> None:
+    assert figure_text(kpi, value) == shown
+
+
+def test_a_change_is_in_per_cent_and_of_a_share_in_points() -> None:
+    assert change_text(0.15, in_points=False) == {"ko": "+15.0%", "en": "+15.0%"}
+    assert change_text(-0.0121, in_points=True) == {"ko": "−1.2%p", "en": "−1.2 pp"}
+    assert change_text(0.0, in_points=True)["en"] == "±0.0 pp"
+    assert change_text(-0.0004, in_points=True)["en"] == "±0.0 pp"
+
+
+def test_a_change_that_is_written_as_nothing_is_called_no_change() -> None:
+    assert verdict_shown(Change(-0.0004, in_points=True, verdict="worse", reason=None)) == "same"
+    assert verdict_shown(Change(0.0006, in_points=True, verdict="better", reason=None)) == "better"
+    assert verdict_shown(Change(None, in_points=True, verdict=None, reason="no_baseline")) is None
+
+
+def test_a_reason_names_its_element_and_what_a_zero_means() -> None:
+    assert "출하 수량 없음" in str(reason_words("missing_element:shipped_quantity"))
+    assert "No electricity readings" in str(reason_words("missing_element:energy_kwh"))
+    assert "Negative: scrap quantity (SQ)" in str(reason_words("negative_element:sq"))
+    assert "No failure" in str(reason_words("zero_denominator", "mtbf_fe_s"))
+    assert "Denominator is zero" in str(reason_words("zero_denominator", "nee"))
+    assert reason_words("something_new") is None
+
+
+def test_a_span_of_days_names_the_year_once_where_it_can() -> None:
+    first, last = date(2025, 10, 27), date(2025, 11, 2)
+    assert span_text(first, last, "ko") == "2025년 10월 27일 – 11월 2일"
+    assert span_text(first, last, "en") == "27 Oct – 2 Nov 2025"
+    assert span_text(first, date(2026, 1, 1), "en") == "27 Oct 2025 – 1 Jan 2026"
 
 
 def test_a_difference_carries_its_sign() -> None:
