@@ -29,6 +29,8 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "gaps": "Offsets that were gone before they could be read.",
     "emissions": "Emissions of the hourly energy, with the factor that was used.",
     "kpis": "Figures of factories and members, not released: only their own pages show them.",
+    "source_days": "What each source sent of a day: what the liveness report learns from.",
+    "liveness": "The data-liveness report: one row per stream (`*`) and source of a factory's day.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
 }
 

@@ -23,6 +23,7 @@ from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
+from pipelines.jobs.liveness import derive_liveness
 from pipelines.jobs.night import Night
 from pipelines.jobs.publication import publish_site
 from pipelines.publish.site import SiteReport
@@ -54,6 +55,7 @@ class NightReport:
     facts: FactsReport = field(default_factory=FactsReport)
     emission_rows: int = 0
     kpi_rows: int = 0
+    liveness_rows: int = 0
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
     silent: list[str] = field(default_factory=list)
@@ -102,6 +104,10 @@ def _release(night: Night, report: NightReport, _site: Path) -> None:
     report.releases = release(night)
 
 
+def _derive_liveness(night: Night, report: NightReport, _site: Path) -> None:
+    report.liveness_rows = derive_liveness(night)
+
+
 def _publish(night: Night, report: NightReport, site: Path) -> None:
     report.site = publish_site(night, site)
     report.silent = silent_factories(night, report.day)
@@ -115,6 +121,7 @@ STEPS: dict[str, Step] = {
     "emissions": _derive_emissions,
     "kpis": _derive_kpis,
     "release": _release,
+    "liveness": _derive_liveness,
     "publish": _publish,
 }
 INGEST_AND_FACTS = ("profiles", "events", "facts")

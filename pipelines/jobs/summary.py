@@ -20,6 +20,7 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("dead letters", _counted(report.ingest.dead, "") if report.ingest.dead else "none"),
         ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
         ("figures", f"{report.emission_rows} emission rows, {report.kpi_rows} KPI rows new or changed"),
+        ("liveness", f"{report.liveness_rows} rows new or changed"),
         ("released", _released(report)),
         ("pages", f"{len(report.site.written)} written, {len(report.site.unchanged)} unchanged"),
         ("silent", ", ".join(report.silent) or "no factory"),
