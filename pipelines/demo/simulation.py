@@ -11,6 +11,7 @@ from functools import cached_property
 from pipelines.demo.clock import DEFAULT_SEED, EPOCH, day_start_us
 from pipelines.demo.events import Telling, tell, tell_profile
 from pipelines.demo.gateway import Message, deliver, topic_of
+from pipelines.demo.mishaps import DEMO_MISHAPS, Mishap, Spoiler, planted
 from pipelines.demo.plants import PLANTS, Plant
 from pipelines.demo.power import PlantDay, Steps, live_through
 from pipelines.demo.registers import RegisterState, opened, run_register
@@ -28,11 +29,13 @@ class Simulation:
         messages: of every plant and day, lost ones included; profiles since the epoch.
         topics: every topic of the simulated plants, also those without a message, sorted.
         lived: the simulated plant days with their local midnight [us, UTC].
+        mishaps: what was planted for the liveness report.
     """
 
     messages: tuple[Message, ...]
     topics: tuple[str, ...]
     lived: tuple[tuple[PlantDay, int], ...]
+    mishaps: tuple[Mishap, ...] = ()
 
     def sent(self, topic: str, until_us: int | None = None) -> list[Message]:
         """Return what was sent to a topic before an instant [us, UTC; null: ever], in order of sending."""
@@ -49,6 +52,7 @@ class Simulation:
             true_machine_time(self.lived),
             true_output(self.lived),
             deliveries(self.messages),
+            planted(self.mishaps, ((day.plant, day.day) for day, _ in self.lived)),
         )
 
     @cached_property
@@ -65,6 +69,7 @@ def simulate(
     days: Sequence[date],
     seed: int = DEFAULT_SEED,
     factories: Iterable[str] | None = None,
+    mishaps: Sequence[Mishap] = DEMO_MISHAPS,
 ) -> Simulation:
     """Simulate plants of a cluster on local days; a day is the same whichever others are simulated too.
 
@@ -73,6 +78,7 @@ def simulate(
         days: local days, from the epoch on; messages are sent on them and, late ones, after them.
         seed: the same seed gives the same bytes.
         factories: only these; null: all of the cluster.
+        mishaps: what is planted for the liveness report; each changes its own source's messages only.
 
     Raises:
         OperatorError: the demo has no plant for a factory of the cluster, or a day lies before the epoch.
@@ -82,11 +88,11 @@ def simulate(
     messages: list[Message] = []
     lived: list[tuple[PlantDay, int]] = []
     for plant in (p for f, p in PLANTS.items() if f in wanted):
-        own, told = _run_plant(cluster, plant, set(days), seed)
+        own, told = _run_plant(cluster, plant, set(days), seed, mishaps)
         lived.extend((day, day_start_us(day.day, cluster.zone)) for day in own)
         messages.extend(told)
     topics = sorted({topic_of(cluster, f, stream) for f in wanted for stream in STREAMS})
-    return Simulation(tuple(messages), tuple(topics), tuple(lived))
+    return Simulation(tuple(messages), tuple(topics), tuple(lived), tuple(mishaps))
 
 
 def _refuse_unknown(cluster: ClusterDefinition, wanted: set[str], days: Sequence[date]) -> None:
@@ -108,13 +114,14 @@ def _refuse_unknown(cluster: ClusterDefinition, wanted: set[str], days: Sequence
 
 
 def _run_plant(
-    cluster: ClusterDefinition, plant: Plant, days: set[date], seed: int
+    cluster: ClusterDefinition, plant: Plant, days: set[date], seed: int, mishaps: Sequence[Mishap]
 ) -> tuple[list[PlantDay], list[Message]]:
     """Run one plant from the epoch to the last day, so that registers and counters stand as they must."""
     registers = {m.meter: opened(m) for m in plant.meters if m.kind == "register"}
     counted: dict[tuple[str, str], tuple[int, int, int]] = {}
     lived: list[PlantDay] = []
     messages: list[Message] = []
+    spoiler = Spoiler(plant, mishaps, seed)
     for offset in range((max(days) - EPOCH).days + 1):
         today = live_through(seed, plant, EPOCH + timedelta(days=offset))
         shown = _run_registers(today, registers)
@@ -122,9 +129,15 @@ def _run_plant(
         if profile is not None:
             # Delivered apart, so drawn apart: the day's other messages are as they would be without it.
             messages.extend(deliver(seed, cluster, plant, today.day, [profile]))
+        telling = Telling(cluster, today, shown, counted, seed)
+        spoiler.remember(telling)
         if today.day in days:
-            events = tell(Telling(cluster, today, shown, counted, seed))
-            messages.extend(deliver(seed, cluster, plant, today.day, events))
+            events = spoiler.spoiled(telling, tell(telling))
+            sent = deliver(seed, cluster, plant, today.day, events)
+            # Delivered apart too: a ghost changes nobody's fate.
+            ghosts = deliver(seed, cluster, plant, today.day, spoiler.ghosts(telling))
+            good = [m for m in ghosts if m.poison is None]
+            messages.extend(spoiler.lost([*sent, *good], telling.start_us))
             lived.append(today)
         _count_on(today, counted)
     return lived, messages

@@ -38,12 +38,14 @@ class Truth:
             a day on which the machine made the product.
         deliveries: one row per message, sent or lost: `topic, stream, factory, source, day, fate, poison`
             (null: good), `sent_at` [UTC; null: lost], `delay_s` (null: lost), `rows` (readings, or 1).
+        planted: `day, factory, stream, source, reason`: all that the liveness report should name.
     """
 
     energy: pl.DataFrame
     machine_time: pl.DataFrame
     output: pl.DataFrame
     deliveries: pl.DataFrame
+    planted: pl.DataFrame
 
 
 def true_energy(days: Iterable[tuple[PlantDay, int]]) -> pl.DataFrame:
