@@ -93,6 +93,7 @@ def test_a_quiet_night_says_so(inputs: SiteInputs) -> None:
     pages = rendered(
         inputs,
         liveness=alive,
+        report=inputs.report.filter(pl.col("reasons").is_null()),
         gaps=inputs.gaps.clear(),
         dead_letters=inputs.dead_letters.clear(),
         releases=published,
@@ -144,6 +145,7 @@ def test_the_chart_of_a_member_holds_no_other_member_s_row(
         emissions=inputs.emissions.filter(mine),
         profiles=inputs.profiles.filter(mine),
         liveness=inputs.liveness.filter(mine),
+        report=inputs.report.filter(mine),
         dead_letters=inputs.dead_letters.filter(mine),
         gaps=inputs.gaps.clear(),
     )
@@ -270,7 +272,7 @@ def test_a_page_without_any_row_is_still_a_page(inputs: SiteInputs) -> None:
         field: getattr(inputs, field).clear()
         for field in (
             "releases", "kpis", "facts_energy", "facts_machine", "emissions", "profiles", "liveness",
-            "dead_letters", "gaps",
+            "dead_letters", "gaps", "report",
         )
     }  # fmt: skip
     pages = rendered(inputs, **nothing)
