@@ -147,14 +147,22 @@ class LiveStream:
 
 
 @dataclass(frozen=True)
+class StreamQuestion:
+    """What there is to ask of a stream, by its reason code."""
+
+    reason: str
+    stream: LiveStream
+
+
+@dataclass(frozen=True)
 class AskedFactory:
-    """A factory as the operator asks about it: streams, and reasons by stream; no value, no source."""
+    """A factory as the operator asks about it: its streams and questions; no value, no meter or machine."""
 
     factory: str
     member_ko: str
     member_en: str
     streams: tuple[LiveStream, ...]
-    questions: tuple[tuple[str, str], ...]
+    questions: tuple[StreamQuestion, ...]
 
 
 @dataclass(frozen=True)

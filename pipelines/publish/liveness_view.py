@@ -6,7 +6,7 @@ sees the evidence: its column is dropped before anything is read.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from pipelines.domain.liveness.observed import (
     ZERO_RUN,
 )
 from pipelines.domain.liveness.report import ranked_factories
-from pipelines.publish.content import AskedFactory, LiveStream, OwnQuestion, Term
+from pipelines.publish.content import AskedFactory, LiveStream, OwnQuestion, StreamQuestion, Term
 
 # What a question says of the evidence; of another factory nothing is said.
 _TOLD = {
@@ -61,21 +61,22 @@ def asked_factories(
     owners = {f.factory: next(m for m in cluster.members if m.member == f.member) for f in factories}
     ranked = [f for f in ranked_factories(told, day)["factory"] if f in owners]
     return tuple(
-        AskedFactory(
-            factory=factory,
-            member_ko=owners[factory].name_ko,
-            member_en=owners[factory].name_en,
-            streams=tuple(_streams(told.filter(pl.col("factory") == factory), zones[factory])),
-            questions=tuple(_reasons(told.filter(pl.col("factory") == factory))),
-        )
-        for factory in ranked
+        _asked(owners[f].name_ko, owners[f].name_en, told.filter(pl.col("factory") == f), zones[f])
+        for f in ranked
     )
 
 
-def _streams(rows: pl.DataFrame, zone: ZoneInfo) -> Iterator[LiveStream]:
+def _asked(name_ko: str, name_en: str, rows: pl.DataFrame, zone: ZoneInfo) -> AskedFactory:
     whole = rows.filter(pl.col("source") == WHOLE_STREAM).sort("stream")
-    for stream, last, share in whole.select("stream", "last_event", "share").iter_rows():
-        yield LiveStream(stream, None if last is None else last.astimezone(zone), share)
+    streams = {
+        stream: LiveStream(stream, None if last is None else last.astimezone(zone), share)
+        for stream, last, share in whole.select("stream", "last_event", "share").iter_rows()
+    }
+    questions = tuple(
+        StreamQuestion(reason, streams.get(stream, LiveStream(stream, None, None)))
+        for stream, reason in _reasons(rows)
+    )
+    return AskedFactory(rows["factory"][0], name_ko, name_en, tuple(streams.values()), questions)
 
 
 def _reasons(rows: pl.DataFrame) -> list[tuple[str, str]]:

@@ -4,10 +4,11 @@ Belongs here: counting events, learning a source's usual pace from its own past.
 the values say (flat, copies, patterns).
 
 What is expected of a meter is the day's length over its usual step (the median over the look-back of each
-day's commonest step between readings, so that losses don't slow it down). What is expected of the other
-streams is the median of their events on earlier days of the same kind (work, rest), on working days of their
-events per planned time. A meter or machine of the
-profile, and a stream of the trade template, are expected without any past.
+day's commonest step between readings, so that losses don't slow it down). What is expected of states and
+counts is the median of their events on earlier days of the same kind (work, rest), on working days of their
+events per planned time. Of orders, shipments, activities and safety no number is expected: how many there are
+is a figure of the factory's business. A meter or machine of the profile, and a stream of the trade template,
+are expected without any past.
 """
 
 import polars as pl
@@ -175,7 +176,7 @@ def _judged_sources(paces: pl.DataFrame, seen: Observed, limits: Limits) -> pl.D
     length_s = (pl.col("end") - pl.col("start")).dt.total_seconds()
     judged = _with_missed_days(paces, seen).with_columns(
         silent=pl.when(measured & ~never & gap_s.is_null()).then(pl.lit(value=False)).otherwise(late),
-        expected=pl.when(measured).then(length_s / pl.col("cadence_s")).otherwise("usual_events"),
+        expected=pl.when(measured).then(length_s / pl.col("cadence_s")).when(machine).then("usual_events"),
     )
     return judged.with_columns(share=_share()).with_columns(
         few=(measured & ~pl.col("silent") & (pl.col("share") < limits.few_measured_share)).fill_null(
