@@ -79,9 +79,8 @@ class ReportDerivation:
         staging: folder below it.
         versions: source table -> the version to read.
         days: `factory, day, start, end` [us, UTC], `new, asked` of all days to report and their look-back.
-        meters: `factory, meter, carrier, parent, machine`.
-        machines: `factory, machine`.
-        declared: `factory, stream`.
+        profiles: `factory, valid_from` [us, UTC], `meters, machines` (lists of records), `template`.
+        starting: streams that a template says come from the start, by its id; null: of no known template.
         limits: of the signs.
     """
 
@@ -89,9 +88,8 @@ class ReportDerivation:
     staging: str
     versions: Mapping[str, int]
     days: pl.DataFrame
-    meters: pl.DataFrame
-    machines: pl.DataFrame
-    declared: pl.DataFrame
+    profiles: pl.DataFrame
+    starting: Mapping[str | None, tuple[str, ...]]
     limits: Limits
 
     def derive(self, work: ReportDays) -> int:
@@ -112,6 +110,7 @@ class ReportDerivation:
             .collect()
         )
         days = self.days.filter(within).with_columns(asked=pl.col("asked") & pl.col("day").is_in(work.days))
+        profiles = self._in_force(days)
         return Observed(
             days=day_kinds(days, times),
             source_days=self._scan(SOURCE_DAYS.name).filter(within).collect(),
@@ -120,10 +119,46 @@ class ReportDerivation:
             output=machines.filter(pl.col("product") != ALL_PRODUCTS)
             .select("factory", "machine", "day", "start", "pq")
             .collect(),
-            meters=self.meters,
-            machines=self.machines,
-            declared=self.declared,
+            meters=_items(profiles, "meters")
+            .select("factory", "day", "meter", "carrier", "parent", "machine")
+            .unique(["factory", "day", "meter"], keep="last", maintain_order=True),
+            machines=_items(profiles, "machines").select("factory", "day", "machine").unique(),
+            declared=self._declared(profiles),
+        )
+
+    def _in_force(self, days: pl.DataFrame) -> pl.DataFrame:
+        """Return each factory-day with the newest profile that began before its end; nulls: there is none."""
+        return days.sort("end").join_asof(
+            self.profiles.sort("valid_from"),
+            left_on="end",
+            right_on="valid_from",
+            by="factory",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,  # sorted above; Polars can't check within groups and would warn
+        )
+
+    def _declared(self, profiles: pl.DataFrame) -> pl.DataFrame:
+        """Return factory, day, stream: what the template of the day's profile says, else the usual."""
+        starting = pl.DataFrame(
+            [(template, stream) for template, streams in self.starting.items() for stream in streams],
+            schema={"template": pl.String, "stream": pl.String},
+            orient="row",
+        )
+        known = pl.when(pl.col("template").is_in([t for t in self.starting if t is not None])).then(
+            "template"
+        )
+        return (
+            profiles.select("factory", "day", template=known)
+            .join(starting, on="template", nulls_equal=True)
+            .select("factory", "day", "stream")
         )
 
     def _scan(self, table: str) -> pl.LazyFrame:
         return self.store.open_at(TABLES[table], self.versions[table]).scan()
+
+
+def _items(profiles: pl.DataFrame, field: str) -> pl.DataFrame:
+    """Return one row per item of a list of records, with its factory and day."""
+    items = profiles.select("factory", "day", field).filter(pl.col(field).list.len() > 0)
+    return items.explode(field).unnest(field)

@@ -28,17 +28,18 @@ from pipelines.connectors.store import (
 from pipelines.domain.calendar import windows_of_days
 from pipelines.jobs.figuring import changed_pairs
 from pipelines.jobs.night import Night
-from pipelines.jobs.profiles import Profiles, read_profiles, unnested, zones_of
+from pipelines.jobs.profiles import Profiles, read_profiles, zones_of
 from pipelines.jobs.restating import replace_figures
 from pipelines.jobs.runner import run_staged
 from pipelines.reference.liveness import liveness_limits
-from pipelines.reference.templates import Template, packaged_templates
+from pipelines.reference.templates import packaged_templates
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, LIVENESS, RAW, SOURCE_DAYS, Table
 from pipelines.transforms.deriving import DeriveSourceDays, ReportLiveness
 
 _PAIRS_PER_PIECE = 8
-_DAYS_PER_PIECE = 14
+# A piece reads its look-back too: more days a piece are less reading, fewer are less memory.
+_FACTORY_DAYS_PER_PIECE = 500
 _WITHOUT_TEMPLATE = ("energy",)
 Item = TypeVar("Item")
 
@@ -53,10 +54,11 @@ def derive_liveness(night: Night) -> int:
     table, profiles = night.store.open(LIVENESS), read_profiles(night)
     sources = [night.store.open(t) for t in (SOURCE_DAYS, FACTS_ENERGY, FACTS_MACHINE)]
     profile_rows = night.store.open(RAW["profile"])
-    days = _days_to_report(table, sources, profile_rows)
+    places = _places(night, sources)
+    days = _days_to_report(table, sources, profile_rows, places)
     return replace_figures(
         table,
-        _report(night, profiles, sources, days),
+        _report(night, profiles, sources, places, days),
         table.scan().filter(pl.col("day").is_in(days)).collect(),
         day_predicate(days),
         consumed={t.table.name: t.version for t in (*sources, profile_rows)},
@@ -127,25 +129,30 @@ def _computed(
         return pl.concat([night.store.read_parquet(path) for path in left]).select(names)
 
 
-def _days_to_report(table: OpenTable, sources: Sequence[OpenTable], profiles: OpenTable) -> list[date]:
-    """Return the days that nights have computed and of which, or of whose look-back, anything changed.
-
-    A profile says what a factory has, whenever it was sent: with a new one every day is reported anew.
-    """
-    computed = {day for facts in sources[1:] for day, _ in facts.partitions()}
-    if changed_pairs(table, [profiles]):
-        return sorted(computed)
+def _days_to_report(
+    table: OpenTable, sources: Sequence[OpenTable], profiles: OpenTable, places: pl.DataFrame
+) -> list[date]:
+    """Return the asked days of which, of whose look-back, or of whose profiles anything changed."""
+    asked = places.filter("asked")
     changed = {day for day, _ in changed_pairs(table, sources)}
     back = range(liveness_limits().look_back_days + 1)
     reached = {day + timedelta(days=n) for day in changed for n in back}
-    return sorted(computed & reached)
+    new = profiles.read_days(sorted(changed_pairs(table, [profiles]))).select("factory", "valid_from")
+    told = asked.join(new, on="factory").filter(pl.col("valid_from") < pl.col("end"))
+    return sorted({*told["day"], *(reached & {*asked["day"]})})
 
 
-def _report(night: Night, profiles: Profiles, sources: Sequence[OpenTable], days: list[date]) -> pl.DataFrame:
-    pieces = [ReportDays(n, tuple(part)) for n, part in enumerate(_parts(days, _DAYS_PER_PIECE))]
-    meters = unnested(profiles.rows, "meters").unique(["factory", "meter"], keep="last", maintain_order=True)
-    places = _places(night, sources, days)
+def _report(
+    night: Night,
+    profiles: Profiles,
+    sources: Sequence[OpenTable],
+    places: pl.DataFrame,
+    days: list[date],
+) -> pl.DataFrame:
+    size = max(1, _FACTORY_DAYS_PER_PIECE // max(1, len(night.cluster.factories)))
+    pieces = [ReportDays(n, tuple(part)) for n, part in enumerate(_parts(days, size))]
     versions = {s.table.name: s.version for s in sources}
+    said = profiles.rows.select("factory", "valid_from", "meters", "machines", "template")
 
     def wired(staging: str) -> Callable[[beam.Pipeline], PCollection[int]]:
         derivation = ReportDerivation(
@@ -153,9 +160,9 @@ def _report(night: Night, profiles: Profiles, sources: Sequence[OpenTable], days
             staging=staging,
             versions=versions,
             days=places,
-            meters=meters.select("factory", "meter", "carrier", "parent", "machine"),
-            machines=unnested(profiles.rows, "machines").select("factory", "machine").unique(),
-            declared=_declared(night, profiles),
+            profiles=said,
+            starting={None: _WITHOUT_TEMPLATE}
+            | {name: template.streams.start for name, template in packaged_templates().items()},
             limits=liveness_limits(),
         )
         return lambda pipeline: build_report(pipeline, pieces, derivation)
@@ -163,28 +170,27 @@ def _report(night: Night, profiles: Profiles, sources: Sequence[OpenTable], days
     return _computed(night, LIVENESS, len(pieces), wired)
 
 
-def _places(night: Night, sources: Sequence[OpenTable], days: list[date]) -> pl.DataFrame:
-    """Return factory, day, start, end, new, asked of the days to report and their look-back.
+def _places(night: Night, sources: Sequence[OpenTable]) -> pl.DataFrame:
+    """Return factory, day, start, end, new, asked of all days that nights have computed and their look-back.
 
-    A factory of a cluster that is open to imports sends no longer than its file: it is asked of days with
-    facts only. Others are asked of every day on which they belong to the cluster.
+    Asked are the factories of the cluster on these days, whether or not they sent anything. In a cluster that
+    is open to imports nobody sends longer than its file: asked are only the days of which there are facts.
     """
     limits = liveness_limits()
-    if not days:
-        return pl.DataFrame()
-    first = days[0] - timedelta(days=limits.look_back_days)
-    every = pl.DataFrame({"day": pl.date_range(first, days[-1], eager=True)})
+    days = sorted({day for facts in sources[1:] for day, _ in facts.partitions()})
+    bounds = (days[0] - timedelta(days=limits.look_back_days), days[-1]) if days else None
+    every = pl.date_range(*bounds, eager=True) if bounds else pl.Series([], dtype=pl.Date)
     owned = pl.DataFrame(
         [(f.factory, f.joined, f.left) for f in night.cluster.factories],
         schema={"factory": pl.String, "joined": pl.Date, "left": pl.Date},
         orient="row",
     )
-    newest = zones_of(night).sort("factory", "valid_from").unique("factory", keep="last")
-    belongs = (pl.col("joined") <= pl.col("day")) & (
-        pl.col("left").is_null() | (pl.col("day") < pl.col("left"))
+    newest = zones_of(night).sort("factory", "valid_from").unique("factory", keep="last", maintain_order=True)
+    places = owned.join(every.alias("day").to_frame(), how="cross").join(
+        newest.select("factory", "zone"), on="factory"
     )
-    places = owned.join(every, how="cross").join(newest.select("factory", "zone"), on="factory")
-    asked = belongs & pl.col("day").is_in(days)
+    leaves = pl.col("left").is_not_null() & (pl.col("left") <= pl.col("day"))
+    asked = (pl.col("joined") <= pl.col("day")) & ~leaves & pl.col("day").is_in(days)
     if night.cluster.open_to_imports:
         facts = [s.scan().select("factory", "day").unique().collect() for s in sources[1:]]
         told = pl.concat(facts).unique().with_columns(told=pl.lit(value=True))
@@ -195,19 +201,3 @@ def _places(night: Night, sources: Sequence[OpenTable], days: list[date]) -> pl.
     return windows_of_days(rows.select("factory", "day", "zone")).join(
         rows.select("factory", "day", "new", "asked"), on=["factory", "day"]
     )
-
-
-def _declared(night: Night, profiles: Profiles) -> pl.DataFrame:
-    """Return factory, stream that each factory is expected to send: its template's, else energy."""
-    templates = packaged_templates()
-    named = dict(profiles.latest().select("factory", "template").iter_rows())
-    rows = [
-        (f.factory, stream)
-        for f in night.cluster.factories
-        for stream in _starting(templates.get(named.get(f.factory) or ""))
-    ]
-    return pl.DataFrame(rows, schema={"factory": pl.String, "stream": pl.String}, orient="row").unique()
-
-
-def _starting(template: Template | None) -> tuple[str, ...]:
-    return _WITHOUT_TEMPLATE if template is None else template.streams.start

@@ -54,12 +54,13 @@ def copied_factories(seen: Observed, limits: Limits) -> pl.DataFrame:
     where that doesn't tell. The evidence names no factory and no value of the other.
     """
     hours = telling_hours(seen, limits)
-    crowd = pl.struct("factory", "source").n_unique().over([*_HOUR, "day"])
-    rare = hours.filter(crowd <= limits.copied_most_sources)
+    crowded = hours.with_columns(crowd=pl.len().over([*_HOUR, "day"]))
+    rare = crowded.filter(pl.col("crowd") <= limits.copied_most_sources)
     others = rare.select(*_HOUR, other="factory", other_source="source", of="day")
     elsewhere = pl.col("factory") != pl.col("other")
     pair = [*ROW, "other", "other_source", "of"]
-    twins = rare.join(others, left_on=[*_HOUR, "day"], right_on=[*_HOUR, "of"]).filter(elsewhere)
+    alike = rare.filter(pl.col("crowd") > 1)
+    twins = alike.join(others, left_on=[*_HOUR, "day"], right_on=[*_HOUR, "of"]).filter(elsewhere)
     asked = rare.join(seen.asked.select(PLACE), on=PLACE, how="semi")
     echoes = asked.join(others, on=_HOUR).filter(elsewhere, _within("of", limits, least=1))
     matched = pl.concat(

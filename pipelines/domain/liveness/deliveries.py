@@ -145,14 +145,11 @@ def _paced(seen: Observed, limits: Limits) -> pl.DataFrame:
 def _known_sources(seen: Observed, paces: pl.DataFrame) -> pl.DataFrame:
     """Return what the profile says there is: meters, and the machines of a factory that sends states."""
     asked = seen.asked.select(PLACE)
-    meters = seen.meters.select("factory", "meter").unique()
     alive = paces.filter(stream="states").select(PLACE).unique()
     return pl.concat(
         [
-            asked.join(meters, on="factory").select(*PLACE, stream=pl.lit(MEASURED), source="meter"),
-            alive.join(seen.machines.unique(), on="factory").select(
-                *PLACE, stream=pl.lit("states"), source="machine"
-            ),
+            asked.join(seen.meters, on=PLACE).select(*PLACE, stream=pl.lit(MEASURED), source="meter"),
+            alive.join(seen.machines, on=PLACE).select(*PLACE, stream=pl.lit("states"), source="machine"),
         ]
     )
 
@@ -176,7 +173,11 @@ def _judged_sources(paces: pl.DataFrame, seen: Observed, limits: Limits) -> pl.D
     length_s = (pl.col("end") - pl.col("start")).dt.total_seconds()
     judged = _with_missed_days(paces, seen).with_columns(
         silent=pl.when(measured & ~never & gap_s.is_null()).then(pl.lit(value=False)).otherwise(late),
-        expected=pl.when(measured).then(length_s / pl.col("cadence_s")).when(machine).then("usual_events"),
+        expected=pl.when(measured)
+        .then(length_s / pl.col("cadence_s"))
+        .when(machine)
+        .then("usual_events")
+        .round(3),
     )
     return judged.with_columns(share=_share()).with_columns(
         few=(measured & ~pl.col("silent") & (pl.col("share") < limits.few_measured_share)).fill_null(
@@ -215,7 +216,7 @@ def _judged_streams(sources: pl.DataFrame, seen: Observed, limits: Limits) -> pl
         all_silent=pl.col("silent").all(),
         all_few=(pl.col("silent") | pl.col("few")).all(),
     )
-    declared = seen.asked.select(PLACE).join(seen.declared.unique(), on="factory").select(_STREAM)
+    declared = seen.asked.select(PLACE).join(seen.declared, on=PLACE).select(_STREAM)
     rows = pl.concat([declared, summed.select(_STREAM)]).unique().join(summed, on=_STREAM, how="left")
     whole = _with_missed_days(
         rows.with_columns(pl.col("received", "working_days").fill_null(0), source=pl.lit(WHOLE_STREAM)), seen

@@ -88,9 +88,10 @@ class Observed:
         machine_hours: hours of facts_machine: `factory, machine, day, start` [us, UTC], `pbt_s` (null: no
             calendar), `apt_s` [s].
         output: `factory, machine, day, start` [us, UTC], `pq` [product units; null: not counted].
-        meters: `factory, meter, carrier, parent` (null: a main meter), `machine` (null: of none).
-        machines: `factory, machine`.
-        declared: `factory, stream`: streams that a factory's trade template says it sends from the start.
+        meters: of each day's profile: `factory, day, meter, carrier, parent` (null: a main meter), `machine`
+            (null: of none); each meter of a day once.
+        machines: of each day's profile: `factory, day, machine`.
+        declared: `factory, day, stream`: what the factory's trade template says it sends from the start.
     """
 
     days: pl.DataFrame

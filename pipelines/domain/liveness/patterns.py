@@ -16,6 +16,7 @@ from pipelines.domain.liveness.observed import (
     MEASURED,
     NO_SHIFT_PATTERN,
     PLACE,
+    ROW,
     ZERO_RUN,
     Limits,
     Observed,
@@ -43,7 +44,7 @@ def metered_hours(seen: Observed) -> pl.DataFrame:
     has_machine = pl.col("machine").is_not_null()
     return (
         seen.amounts.select(*_METER, "day", "start", value=rounded(pl.col("quantity")))
-        .join(seen.meters, on=_METER, how="left")
+        .join(seen.meters, on=[*_METER, "day"], how="left")
         .join(own, on=[*hour, "machine"], how="left")
         .join(most, on=hour, how="left")
         .with_columns(
@@ -64,7 +65,7 @@ def flat_lines(hours: pl.DataFrame, seen: Observed, limits: Limits) -> pl.DataFr
     back_days = (pl.col("day") - pl.col("hour_day")).dt.total_days()
     window = (
         seen.asked.select(PLACE)
-        .join(hours.rename({"day": "hour_day"}), on="factory")
+        .join(_standing(hours, limits).rename({"day": "hour_day"}), on="factory")
         .filter(back_days.is_between(0, limits.flat_days))
         .sort(*in_window, "start")
     )
@@ -97,6 +98,16 @@ def flat_lines(hours: pl.DataFrame, seen: Observed, limits: Limits) -> pl.DataFr
         FLAT_LINE,
         {"from": iso(pl.col("since")), "hours": pl.col("run_h"), "zero": zero},
     )
+
+
+def _standing(hours: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Keep the meters that repeat a value often enough at all, while something runs or nobody tells."""
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in (*_METER, "value"))
+    may_run = (pl.col("apt_s") >= HOUR_S / 2).fill_null(value=True)
+    often = (
+        hours.filter(same & may_run).group_by(_METER).len().filter(pl.col("len") > limits.flat_running_h - 2)
+    )
+    return hours.join(often, on=_METER, how="semi", maintain_order="left")
 
 
 def _telling_meters(hours: pl.DataFrame, seen: Observed, limits: Limits) -> pl.DataFrame:
@@ -132,16 +143,17 @@ def zero_runs(hours: pl.DataFrame, seen: Observed, limits: Limits) -> pl.DataFra
     That is: on all earlier days of the same kind (work, rest) in the look-back, and there are enough of them.
     If machines tell states, the machine (of a main meter: any) must have run on the day.
     """
-    meters = _zero_days(
-        hours.select("factory", "day", "value", "apt_s", source="meter"), seen, limits.zero_least_h, limits
+    machine = ["factory", "machine", "day"]
+    ran = seen.machine_hours.group_by(machine).agg(_told_of("apt_s"))
+    made = seen.output.group_by(machine).agg(_known_of("pq")).join(ran, on=machine, how="left")
+    shown = hours.group_by(*_METER, "day").agg(*_known_of("value"), *_told_of("apt_s"))
+    meters = _zero_days(shown.rename({"meter": "source"}), seen, limits.zero_least_h, limits)
+    counters = _zero_days(
+        made.rename({"machine": "source"}).with_columns(pl.col("tells", "ran").fill_null(value=False)),
+        seen,
+        1,
+        limits,
     )
-    made = (
-        seen.output.group_by("factory", "machine", "day", "start")
-        .agg(value=pl.when(pl.col("pq").is_not_null().any()).then(pl.col("pq").sum()))
-        .join(seen.machine_hours, on=["factory", "machine", "day", "start"], how="left")
-        .select("factory", "day", "value", "apt_s", source="machine")
-    )
-    counters = _zero_days(made, seen, 1, limits)
     said = {"hours": pl.col("known"), "days_before": pl.col("alike")}
     return pl.concat(
         [
@@ -151,14 +163,18 @@ def zero_runs(hours: pl.DataFrame, seen: Observed, limits: Limits) -> pl.DataFra
     )
 
 
-def _zero_days(hours: pl.DataFrame, seen: Observed, least_h: int, limits: Limits) -> pl.DataFrame:
+def _known_of(value: str) -> list[pl.Expr]:
+    known = pl.col(value).count().cast(pl.Int64).alias("known")
+    return [known, (pl.col(value) != 0).any().alias("moved")]
+
+
+def _told_of(apt_s: str) -> list[pl.Expr]:
+    told = pl.col(apt_s)
+    return [told.is_not_null().any().alias("tells"), (told.sum() >= HOUR_S).alias("ran")]
+
+
+def _zero_days(daily: pl.DataFrame, seen: Observed, least_h: int, limits: Limits) -> pl.DataFrame:
     source = ["factory", "source"]
-    daily = hours.group_by(*source, "day").agg(
-        known=pl.col("value").count().cast(pl.Int64),
-        moved=(pl.col("value") != 0).any(),
-        tells=pl.col("apt_s").is_not_null().any(),
-        ran=pl.col("apt_s").sum() >= HOUR_S,
-    )
     kinds = seen.days.select(*PLACE, "kind")
     days = daily.filter(pl.col("known") > 0).join(kinds, on=PLACE)
     still = days.join(seen.asked.select(PLACE), on=PLACE, how="semi").filter(
@@ -232,44 +248,48 @@ def _strangers(seen: Observed) -> pl.DataFrame:
     """Flag meters and machines that send and are in no profile of a factory that has one."""
     named = pl.concat(
         [
-            seen.meters.select("factory", stream=pl.lit(MEASURED), source="meter"),
+            seen.meters.select(*PLACE, stream=pl.lit(MEASURED), source="meter"),
             *(
-                seen.machines.select("factory", stream=pl.lit(stream), source="machine")
+                seen.machines.select(*PLACE, stream=pl.lit(stream), source="machine")
                 for stream in ("states", "counts")
             ),
         ]
     ).unique()
-    with_profile = pl.concat([seen.meters.select("factory"), seen.machines.select("factory")]).unique()
+    with_profile = pl.concat([seen.meters.select(PLACE), seen.machines.select(PLACE)]).unique()
     sent = seen.source_days.filter(pl.col("stream").is_in([MEASURED, "states", "counts"]))
     strange = (
         sent.join(seen.asked.select(PLACE), on=PLACE, how="semi")
-        .join(with_profile, on="factory", how="semi")
-        .join(named, on=["factory", "stream", "source"], how="anti")
+        .join(with_profile, on=PLACE, how="semi")
+        .join(named, on=ROW, how="anti")
     )
     return flags(strange, GHOST, {"in_profile": pl.lit(value=False), "events": pl.col("events")})
 
 
 def _without_energy(hours: pl.DataFrame, seen: Observed, limits: Limits) -> pl.DataFrame:
-    counted = seen.output.group_by("factory", "machine", "start").agg(counted=(pl.col("pq") > 0).any())
-    known = (
-        hours.filter(pl.col("machine").is_not_null(), pl.col("value").is_not_null())
-        .join(counted, on=["factory", "machine", "start"], how="left")
-        .with_columns(works=(pl.col("apt_s") >= _FULL) | pl.col("counted").fill_null(value=False))
-    )
-    daily = known.group_by(*_METER, "machine", "day").agg(
-        works_h=pl.col("works").sum().cast(pl.Int64),
-        runs=(pl.col("apt_s") >= _FULL).any(),
-        shown=(pl.col("value") != 0).any(),
-    )
-    shown = daily.filter("shown").select(*_METER, past="day")
+    """Flag machines that work on an asked day, and whose own meter showed nothing in all the look-back."""
+    known = hours.filter(pl.col("machine").is_not_null(), pl.col("value").is_not_null())
+    daily = known.group_by(*_METER, "day").agg(shown=(pl.col("value") != 0).any())
     back_days = (pl.col("day") - pl.col("past")).dt.total_days()
-    asked = daily.join(seen.asked.select(PLACE), on=PLACE, how="semi").filter(
-        pl.col("works_h") >= limits.ghost_running_h
+    asked = daily.join(seen.asked.select(PLACE), on=PLACE, how="semi").select(*_METER, "day")
+    moved = asked.join(daily.filter("shown").select(*_METER, past="day"), on=_METER).filter(
+        back_days.is_between(0, limits.look_back_days)
     )
-    moved = asked.join(shown, on=_METER).filter(back_days.is_between(0, limits.look_back_days))
-    empty = asked.join(moved.select(*_METER, "day"), on=[*_METER, "day"], how="anti")
-    rows = empty.with_columns(
-        stream=pl.when("runs").then(pl.lit("states")).otherwise(pl.lit("counts")), source="machine"
+    empty = asked.join(moved, on=[*_METER, "day"], how="anti")
+    hour = ["factory", "machine", "start"]
+    counted = (
+        seen.output.filter(pl.col("pq") > 0).select(hour).unique().with_columns(counted=pl.lit(value=True))
+    )
+    runs = pl.col("apt_s") >= _FULL
+    rows = (
+        known.join(empty, on=[*_METER, "day"], how="semi")
+        .join(counted, on=hour, how="left")
+        .group_by(*_METER, "machine", "day")
+        .agg(
+            works_h=(runs | pl.col("counted")).sum().cast(pl.Int64),
+            stream=pl.when(runs.any()).then(pl.lit("states")).otherwise(pl.lit("counts")),
+        )
+        .filter(pl.col("works_h") >= limits.ghost_running_h)
+        .with_columns(source="machine")
     )
     return flags(rows, GHOST, {"hours": pl.col("works_h"), "meter": pl.col("meter")})
 
