@@ -34,6 +34,8 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "kpis": "Figures of machines, factories and members, not released: only their own pages show them.",
     "baselines": "Figures of the period that a programme is measured against (사업 KPI). Append-only.",
     "baseline_costs": "What a unit of each product cost in the baseline period. Append-only.",
+    "source_days": "What each source sent of a day: what the liveness report learns from.",
+    "liveness": "The data-liveness report: one row per stream (`*`) and source of a factory's day.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
 }
 

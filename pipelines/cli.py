@@ -17,6 +17,7 @@ import typer
 
 from pipelines.cli_baseline import baseline_app
 from pipelines.cli_kpis import kpis_app
+from pipelines.cli_liveness import liveness
 from pipelines.cli_suspects import suspects_app
 from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
@@ -42,6 +43,7 @@ app.add_typer(kpis_app, name="kpis")
 app.add_typer(templates_app, name="templates")
 app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
+app.command()(liveness)
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def tell(telling: Telling) -> list[Event]:
 
 def _energy(telling: Telling) -> Iterator[Event]:
     for meter in telling.lived.plant.meters:
-        minutes, values = _readings(meter, telling)
+        minutes, values = readings_of(meter, telling)
         stamps = (telling.start_us + minutes.astype(np.int64) * _MINUTE_US).tolist()
         readings = [{"at": at, "value": value} for at, value in zip(stamps, values, strict=True)]
         spans = meter.kind in {"interval", "mean_power"}
@@ -117,7 +117,7 @@ def _energy(telling: Telling) -> Iterator[Event]:
             yield Event("energy", meter.meter, batch[-1]["at"] + lag_us, {**head, "readings": batch})
 
 
-def _readings(meter: Meter, telling: Telling) -> tuple[Steps, list[float]]:
+def readings_of(meter: Meter, telling: Telling) -> tuple[Steps, list[float]]:
     """Return the minutes after midnight of a meter's stamps, and its values in its unit."""
     starts = np.arange(0, DAY_MIN, meter.every_min)
     if meter.kind == "register":

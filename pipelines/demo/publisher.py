@@ -15,6 +15,7 @@ from pipelines.connectors.sent import SentLog
 from pipelines.connectors.sink import Record, Sink
 from pipelines.demo.clock import DEFAULT_SEED, EPOCH, day_start_us, demo_days
 from pipelines.demo.gateway import Message
+from pipelines.demo.mishaps import DEMO_MISHAPS, Mishap
 from pipelines.demo.simulation import Simulation, simulate
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.schemas.contracts import contract, contract_text
@@ -104,7 +105,7 @@ class Unit:
         ]
 
 
-def publish_demo(
+def publish_demo(  # noqa: PLR0913 - where, up to when, and by name what of it
     cluster: ClusterDefinition,
     as_of: datetime,
     sink: Sink,
@@ -113,6 +114,7 @@ def publish_demo(
     registry: Registry,
     *,
     factories: Iterable[str] | None = None,
+    mishaps: Sequence[Mishap] = DEMO_MISHAPS,
     progress: Progress | None = None,
 ) -> PublishReport:
     """Publish what the demo's gateways had sent by the demo's clock and what was not published before.
@@ -127,12 +129,13 @@ def publish_demo(
         target: what `sent` calls the sink: the broker's cluster id, the archive's location.
         registry: where the schemas get their ids.
         factories: only these; null: all of the cluster.
+        mishaps: as of `simulate`.
         progress: called after each topic.
 
     Raises:
         OperatorError: the clock is too early or without a zone, or sink or registry fail.
     """
-    simulation = simulate(cluster, demo_days(as_of, cluster.zone), DEFAULT_SEED, factories)
+    simulation = simulate(cluster, demo_days(as_of, cluster.zone), DEFAULT_SEED, factories, mishaps)
     encoders = open_encoders(registry)
     sink.ensure_topics(simulation.topics, keep_forever=True)
     until_ms = int(as_of.timestamp()) * 1000

@@ -13,6 +13,7 @@ from pipelines.demo.clock import DEFAULT_SEED, EPOCH, day_start_us
 from pipelines.demo.day_totals import DayTotal, true_day
 from pipelines.demo.events import Telling, tell, tell_orders, tell_profile
 from pipelines.demo.gateway import Message, deliver, topic_of
+from pipelines.demo.mishaps import DEMO_MISHAPS, Mishap, Spoiler, planted
 from pipelines.demo.plants import PLANTS, Plant
 from pipelines.demo.power import PlantDay, Steps, live_through
 from pipelines.demo.registers import RegisterState, opened, run_register
@@ -38,12 +39,14 @@ class Simulation:
         topics: every topic of the simulated plants, also those without a message, sorted.
         lived: the simulated plant days with their local midnight [us, UTC].
         operations: rows of Truth.operations.
+        mishaps: what was planted for the liveness report.
     """
 
     messages: tuple[Message, ...]
     topics: tuple[str, ...]
     lived: tuple[tuple[PlantDay, int], ...]
     operations: tuple[DayTotal, ...]
+    mishaps: tuple[Mishap, ...] = ()
 
     def sent(self, topic: str, until_us: int | None = None) -> list[Message]:
         """Return what was sent to a topic before an instant [us, UTC; null: ever], in order of sending."""
@@ -61,6 +64,7 @@ class Simulation:
             true_output(self.lived),
             true_operations(self.operations),
             deliveries(self.messages),
+            planted(self.mishaps, ((day.plant, day.day) for day, _ in self.lived)),
         )
 
     @cached_property
@@ -77,6 +81,7 @@ def simulate(
     days: Sequence[date],
     seed: int = DEFAULT_SEED,
     factories: Iterable[str] | None = None,
+    mishaps: Sequence[Mishap] = DEMO_MISHAPS,
 ) -> Simulation:
     """Simulate plants of a cluster on local days; a day is the same whichever others are simulated too.
 
@@ -85,6 +90,7 @@ def simulate(
         days: local days, from the epoch on; messages are sent on them and, late ones, after them.
         seed: the same seed gives the same bytes.
         factories: only these; null: all of the cluster.
+        mishaps: what is planted for the liveness report; each changes its own source's messages only.
 
     Raises:
         OperatorError: the demo has no plant for a factory of the cluster, or a day lies before the epoch.
@@ -95,12 +101,12 @@ def simulate(
     lived: list[tuple[PlantDay, int]] = []
     totals: list[DayTotal] = []
     for plant in (p for f, p in PLANTS.items() if f in wanted):
-        own, told, true = _run_plant(cluster, plant, set(days), seed)
+        own, told, true = _run_plant(cluster, plant, set(days), seed, mishaps)
         lived.extend((day, day_start_us(day.day, cluster.zone)) for day in own)
         messages.extend(told)
         totals.extend(true)
     topics = sorted({topic_of(cluster, f, stream) for f in wanted for stream in STREAMS})
-    return Simulation(tuple(messages), tuple(topics), tuple(lived), tuple(totals))
+    return Simulation(tuple(messages), tuple(topics), tuple(lived), tuple(totals), tuple(mishaps))
 
 
 def _refuse_unknown(cluster: ClusterDefinition, wanted: set[str], days: Sequence[date]) -> None:
@@ -122,7 +128,7 @@ def _refuse_unknown(cluster: ClusterDefinition, wanted: set[str], days: Sequence
 
 
 def _run_plant(
-    cluster: ClusterDefinition, plant: Plant, days: set[date], seed: int
+    cluster: ClusterDefinition, plant: Plant, days: set[date], seed: int, mishaps: Sequence[Mishap]
 ) -> tuple[list[PlantDay], list[Message], list[DayTotal]]:
     """Run one plant from the epoch to the last day, so that registers and counters stand as they must."""
     registers = {m.meter: opened(m) for m in plant.meters if m.kind == "register"}
@@ -131,6 +137,7 @@ def _run_plant(
     lived: list[PlantDay] = []
     messages: list[Message] = []
     totals: list[DayTotal] = []
+    spoiler = Spoiler(plant, mishaps, seed)
     for offset in range((max(days) - EPOCH).days + 1):
         today = live_through(seed, plant, EPOCH + timedelta(days=offset))
         shown = _run_registers(today, registers)
@@ -139,11 +146,16 @@ def _run_plant(
             # Delivered apart, so drawn apart: the day's other messages are as they would be without it.
             messages.extend(deliver(seed, cluster, plant, today.day, [profile]))
         telling = Telling(cluster, today, shown, counted, seed)
+        spoiler.remember(telling)
         before, stock = stock, stock_after(stock, today, tell_orders(telling))
         if today.day in days:
-            messages.extend(deliver(seed, cluster, plant, today.day, tell(telling)))
-            # The books came later than the rest, which stays as it was: they are delivered apart.
-            messages.extend(deliver(seed, cluster, plant, today.day, tell_books(telling, stock)))
+            events = spoiler.spoiled(telling, tell(telling))
+            sent = deliver(seed, cluster, plant, today.day, events)
+            # Delivered apart too: a ghost changes nobody's fate, and the books came later than the rest.
+            ghosts = deliver(seed, cluster, plant, today.day, spoiler.ghosts(telling))
+            good = [m for m in ghosts if m.poison is None]
+            books = deliver(seed, cluster, plant, today.day, tell_books(telling, stock))
+            messages.extend(spoiler.lost([*sent, *good, *books], telling.start_us))
             totals.extend(true_day(telling, before, stock))
             lived.append(today)
         _count_on(today, counted)

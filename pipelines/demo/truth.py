@@ -47,6 +47,7 @@ class Truth:
             orders, shipments, hours, stock, and costs (not those of plants that tell them by the week).
         deliveries: one row per message, sent or lost: `topic, stream, factory, source, day, fate, poison`
             (null: good), `sent_at` [UTC; null: lost], `delay_s` (null: lost), `rows` (readings, or 1).
+        planted: `day, factory, stream, source, reason`: all that the liveness report should name.
     """
 
     energy: pl.DataFrame
@@ -54,6 +55,7 @@ class Truth:
     output: pl.DataFrame
     operations: pl.DataFrame
     deliveries: pl.DataFrame
+    planted: pl.DataFrame
 
 
 def true_energy(days: Iterable[tuple[PlantDay, int]]) -> pl.DataFrame:

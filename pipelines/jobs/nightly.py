@@ -25,6 +25,7 @@ from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
 from pipelines.jobs.kpis import derive_elements, derive_kpis
+from pipelines.jobs.liveness import derive_liveness
 from pipelines.jobs.night import Night
 from pipelines.jobs.output import OutputReport, send_outputs
 from pipelines.jobs.publication import publish_site
@@ -59,6 +60,7 @@ class NightReport:
     element_rows: int = 0
     kpi_rows: int = 0
     baselines: int = 0
+    liveness_rows: int = 0
     releases: ReleaseReport = field(default_factory=ReleaseReport)
     site: SiteReport = field(default_factory=lambda: SiteReport((), (), ()))
     outputs: OutputReport = field(default_factory=OutputReport)
@@ -118,6 +120,10 @@ def _release(night: Night, report: NightReport, _site: Path) -> None:
     report.releases = release(night)
 
 
+def _derive_liveness(night: Night, report: NightReport, _site: Path) -> None:
+    report.liveness_rows = derive_liveness(night)
+
+
 def _publish(night: Night, report: NightReport, site: Path) -> None:
     report.site = publish_site(night, site)
     report.silent = silent_factories(night, report.day)
@@ -138,6 +144,7 @@ STEPS: dict[str, Step] = {
     "kpis": _derive_kpis,
     "baseline": _store_baseline,
     "release": _release,
+    "liveness": _derive_liveness,
     "publish": _publish,
     "output": _send_outputs,
 }

@@ -26,6 +26,8 @@ from pipelines.reference.templates import load_templates
 from pipelines.schemas.decode import MessageDecoder, reader_schema
 from pipelines.settings import Settings
 
+_STEPS = (*INGEST_AND_FACTS, "liveness")
+
 
 @dataclass(frozen=True)
 class ImportRequest:
@@ -70,7 +72,7 @@ def import_measurements(
         return report, None
     # The cluster has the factory now. A file may span years, and is to be in the facts at once: no bound.
     registered = replace(open_night(settings, request.cluster, now, tell), max_days=sys.maxsize)
-    return report, run_night(registered, settings.site, settings.lease_s, INGEST_AND_FACTS)
+    return report, run_night(registered, settings.site, settings.lease_s, _STEPS)
 
 
 def _import(

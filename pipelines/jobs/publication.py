@@ -28,6 +28,7 @@ from pipelines.schemas.tables import (
     FACTS_MACHINE,
     GAPS,
     KPIS,
+    LIVENESS,
     RAW,
     RELEASES,
     Table,
@@ -58,6 +59,7 @@ def publish_site(night: Night, folder: Path) -> SiteReport:
         liveness=liveness(night, day, energy.filter(pl.col("day") == day), unnested(profiles, "meters")),
         dead_letters=dead_letter_counts(night, first),
         gaps=night.store.open(GAPS).scan().collect(),
+        report=_days(night, LIVENESS, first, day),
         day=day,
         nominal=night.nominal,
     )

@@ -25,6 +25,7 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
         ("figures", _figures(report)),
         *([("baseline", f"set for {report.baselines} subjects")] if report.baselines else []),
+        ("liveness", f"{report.liveness_rows} rows new or changed"),
         ("released", _released(report)),
         ("pages", f"{len(report.site.written)} written, {len(report.site.unchanged)} unchanged"),
         ("sent", _counted(report.outputs.records, "records") if report.outputs.records else "nothing"),

@@ -35,6 +35,7 @@ class SiteInputs:
             the stream has none).
         dead_letters: `factory` and/or `topic`, `reason`, `count`: of the days that pages show.
         gaps: columns of GAPS.
+        report: columns of LIVENESS, of the days that pages show.
         day: the last closed day.
         nominal: the night's nominal time, aware.
     """
@@ -50,6 +51,7 @@ class SiteInputs:
     liveness: pl.DataFrame
     dead_letters: pl.DataFrame
     gaps: pl.DataFrame
+    report: pl.DataFrame
     day: date
     nominal: datetime
 
@@ -175,6 +177,44 @@ class SharedKpis:
 
 
 @dataclass(frozen=True)
+class LiveStream:
+    """A stream of a factory: its last event (local, null: none in the look-back) and share of events [1]."""
+
+    stream: str
+    last_event: datetime | None
+    share: float | None
+
+
+@dataclass(frozen=True)
+class StreamQuestion:
+    """What there is to ask of a stream, by its reason code."""
+
+    reason: str
+    stream: LiveStream
+
+
+@dataclass(frozen=True)
+class AskedFactory:
+    """A factory as the operator asks about it: its streams and questions; no value, no meter or machine."""
+
+    factory: str
+    member_ko: str
+    member_en: str
+    streams: tuple[LiveStream, ...]
+    questions: tuple[StreamQuestion, ...]
+
+
+@dataclass(frozen=True)
+class OwnQuestion:
+    """A question to a member about its own factory, with its evidence as arguments of the sentence."""
+
+    factory: str
+    day: date
+    sentence: str
+    arguments: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True)
 class OperatorContent:
     """The operator's pages."""
 
@@ -187,6 +227,7 @@ class OperatorContent:
     deliveries: tuple[Delivery, ...]
     other_dead_letters: tuple[TopicDeadLetters, ...]
     factors: tuple[FactorUse, ...]
+    asked: tuple[AskedFactory, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -328,6 +369,7 @@ class MemberContent:
     factories: tuple[FactoryPage, ...]
     comparisons: tuple[Comparison, ...]
     factors: tuple[FactorUse, ...]
+    questions: tuple[OwnQuestion, ...] = ()
 
 
 @dataclass(frozen=True)

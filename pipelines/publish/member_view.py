@@ -21,6 +21,7 @@ from pipelines.publish.content import (
     MemberContent,
     Notice,
     OwnDay,
+    OwnQuestion,
     ReasonCount,
     SiteInputs,
 )
@@ -38,6 +39,7 @@ from pipelines.publish.figures import (
     worst_quality,
 )
 from pipelines.publish.kpi_tables import kpi_table
+from pipelines.publish.liveness_view import own_questions
 from pipelines.publish.operator_view import factors_used
 from pipelines.publish.senders import (
     current_factories,
@@ -57,11 +59,12 @@ def member_content(inputs: SiteInputs, member: Member) -> MemberContent:
     pages = tuple(_factory_page(inputs, factory, letters.get(factory, ())) for factory in factories)
     day_figures = _day_figures(inputs, "member", member.member, factories).figures
     comparisons = tuple(_comparisons(inputs, member, factories))
+    questions = own_questions(inputs.report, factories, {f: zone_of(inputs, f) for f in factories})
     return MemberContent(
         member=member.member,
         name_ko=member.name_ko,
         name_en=member.name_en,
-        notices=(*_notices(pages), *_benchmark_notices(comparisons)),
+        notices=(*_notices(pages), *_question_notices(questions), *_benchmark_notices(comparisons)),
         figures=day_figures,
         status=next((f.status for f in day_figures if f.status is not None), None),
         kpis=kpi_table(inputs, "member", member.member),
@@ -70,6 +73,7 @@ def member_content(inputs: SiteInputs, member: Member) -> MemberContent:
         factors=factors_used(
             inputs.emissions.filter((pl.col("day") == inputs.day) & pl.col("factory").is_in(factories))
         ),
+        questions=questions,
     )
 
 
@@ -231,6 +235,11 @@ def _notices(pages: tuple[FactoryPage, ...]) -> Iterable[Notice]:
             yield Notice(
                 "warning", "notice.own_dead_letters", (("factory", page.name), ("count", letters)), anchor
             )
+
+
+def _question_notices(questions: tuple[OwnQuestion, ...]) -> Iterable[Notice]:
+    if questions:
+        yield Notice("info", "notice.own_questions", (("count", len(questions)),), "liveness")
 
 
 def _benchmark_notices(comparisons: tuple[Comparison, ...]) -> Iterable[Notice]:

@@ -14,6 +14,7 @@ import polars as pl
 from pipelines.domain.cluster import Factory
 from pipelines.publish.content import (
     HISTORY_DAYS,
+    AskedFactory,
     Delivery,
     FactorUse,
     FigureHistory,
@@ -34,6 +35,7 @@ from pipelines.publish.figures import (
     latest_releases,
     published,
 )
+from pipelines.publish.liveness_view import asked_factories
 from pipelines.publish.released import released_lines
 from pipelines.publish.senders import (
     current_factories,
@@ -60,10 +62,13 @@ def operator_content(inputs: SiteInputs) -> OperatorContent:
         published(releases, "process", process, inputs.day, PER_UNIT)
         for process in _processes(inputs, releases)
     )
+    zones = {f.factory: zone_of(inputs, f.factory) for f in factories}
+    asked = asked_factories(inputs.report, inputs.cluster, factories, inputs.day, zones)
     gaps = _gaps(inputs.gaps, inputs.nominal, ZoneInfo(inputs.cluster.zone))
     notices = (
         *_gap_notices(gaps),
         *_delivery_notices(deliveries, others),
+        *_question_notices(asked),
         *_figure_notices([history.today for history in figures], benchmarks),
     )
     return OperatorContent(
@@ -76,6 +81,7 @@ def operator_content(inputs: SiteInputs) -> OperatorContent:
         deliveries=deliveries,
         other_dead_letters=others,
         factors=factors_used(inputs.emissions.filter(pl.col("day") == inputs.day)),
+        asked=asked,
     )
 
 
@@ -164,6 +170,13 @@ def _delivery_notices(
         total = sum(reason.count for _, reason in letters)
         senders = len({sender for sender, _ in letters})
         yield Notice("warning", "notice.dead_letters", (("count", total), ("senders", senders)), "deliveries")
+
+
+def _question_notices(asked: tuple[AskedFactory, ...]) -> Iterable[Notice]:
+    named = [factory.factory for factory in asked if factory.questions]
+    if named:
+        said = (("count", len(named)), ("factories", ", ".join(named)))
+        yield Notice("info", "notice.questions", said, "liveness")
 
 
 def _figure_notices(figures: list[Published], benchmarks: tuple[Published, ...]) -> Iterable[Notice]:

@@ -364,6 +364,41 @@ RELEASES = Table(
     ("sequence",),
 )  # fmt: skip
 
+SOURCE_DAYS = Table(
+    "source_days",
+    pa.schema([
+        DAY, BUCKET, FACTORY,
+        column("stream", pa.string(), "Stream."),
+        column("source", pa.string(), "Id of the meter or machine; * where the factory itself tells."),
+        column("events", pa.int64(), "Distinct instants of its events on the day.", "1"),
+        column("first_event", UTC_US, "Its first event of the day.", "us"),
+        column("last_event", UTC_US, "Its last event of the day.", "us"),
+        column("cadence_s", pa.float64(), "Commonest step between its events; null: fewer than two.", "s"),
+        KNOWN_AT,
+    ]),
+    ("factory", "day", "stream", "source"),
+    ("day", "bucket"),
+)  # fmt: skip
+
+LIVENESS = Table(
+    "liveness",
+    pa.schema([
+        DAY, FACTORY,
+        column("stream", pa.string(), "Stream."),
+        column("source", pa.string(), "Id of the meter or machine; * for the stream as a whole."),
+        column("last_event", UTC_US, "Its last event up to the day's end; null: none in the look-back.", "us"),
+        column("expected", pa.float64(), "Events that the day should have had; null: nothing tells.", "1"),
+        column("received", pa.int64(), "Distinct events of the day.", "1"),
+        column("share", pa.float64(), "received / expected, at most 1; null: expected is not known.", "1"),
+        column("reasons", pa.string(), "Codes of what there is to ask, sorted, joined by ;. Null: nothing."),
+        column("score", pa.int64(), "Rank, higher first: weights of the reasons, and up to 10 for missing events.", "1"),
+        column("evidence", pa.string(), "Canonical JSON by reason, for the member's circle and the hub's engineer only; null with reasons."),
+        KNOWN_AT,
+    ]),
+    ("day", "factory", "stream", "source"),
+    ("day",),
+)  # fmt: skip
+
 FACTS: tuple[Table, ...] = (FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS)
 RAW: dict[str, Table] = {s.name: raw_table(s) for s in STREAMS.values()}
 DERIVED: dict[str, Table] = {
@@ -380,6 +415,8 @@ DERIVED: dict[str, Table] = {
         BASELINES,
         BASELINE_COSTS,
         RELEASES,
+        SOURCE_DAYS,
+        LIVENESS,
     )
 }
 TABLES: dict[str, Table] = {**{t.name: t for t in RAW.values()}, **DERIVED}

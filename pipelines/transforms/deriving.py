@@ -7,6 +7,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.connectors.deriving_facts import FactDerivation, Stretch
 from pipelines.connectors.deriving_figures import Days, FigureDerivation
+from pipelines.connectors.deriving_liveness import ReportDays, ReportDerivation, SourceDayDerivation
 
 
 @dataclass
@@ -38,6 +39,41 @@ class DeriveFigures(beam.PTransform[PCollection[Days], PCollection[int]]):
     derivation: FigureDerivation
 
     def expand(self, days: PCollection[Days]) -> PCollection[int]:
+        """Wire the stage."""
+        numbers: PCollection[int] = (
+            days | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+        )
+        return numbers
+
+
+@dataclass
+class DeriveSourceDays(beam.PTransform[PCollection[Days], PCollection[int]]):
+    """Sum up what each source sent on some days.
+
+    Input:  `Days`. Output: the number of each; its rows lie in the derivation's staging folder.
+    """
+
+    derivation: SourceDayDerivation
+
+    def expand(self, days: PCollection[Days]) -> PCollection[int]:
+        """Wire the stage."""
+        numbers: PCollection[int] = (
+            days | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)
+        )
+        return numbers
+
+
+@dataclass
+class ReportLiveness(beam.PTransform[PCollection[ReportDays], PCollection[int]]):
+    """Report on the liveness of some days.
+
+    Input:  `ReportDays`: whole days of all factories, for one factory may send another's figures.
+    Output: the number of each; its rows lie in the derivation's staging folder.
+    """
+
+    derivation: ReportDerivation
+
+    def expand(self, days: PCollection[ReportDays]) -> PCollection[int]:
         """Wire the stage."""
         numbers: PCollection[int] = (
             days | "Deal" >> beam.Reshuffle() | "Derive" >> beam.Map(self.derivation.derive)

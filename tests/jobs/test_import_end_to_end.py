@@ -192,6 +192,23 @@ def test_months_are_those_of_the_factorys_zone(imported: tuple[Hub, list[Answer]
 
 
 @pytest.mark.shared
+def test_no_real_plant_is_asked_anything_on_any_of_its_days(imported: tuple[Hub, list[Answer]]) -> None:
+    """Four years of real plants, none of them neglected: nights, holidays and clock changes are no signs.
+
+    The steel plant's real defect, CO2 all zero on 2018-01-02, is in a column that the mapping leaves out.
+    """
+    hub, _ = imported
+    report = hub.rows("imported", "liveness")
+    assert report.filter(pl.col("reasons").is_not_null()).rows() == []
+    assert report.filter(pl.col("source") != "*").height == 4 * 365
+    # Quarter-hours: 96 of them on most days; the first stamp of the steel plant's year ends its interval.
+    steel = report.filter(factory="steel", source="main")
+    assert steel["expected"].unique().to_list() == [96.0]
+    assert steel["share"].min() >= 95 / 96  # type: ignore[operator]
+    assert hub.run("liveness", "--cluster", "imported", "--factory", "steel").csv()[0]["reasons"] is None
+
+
+@pytest.mark.shared
 def test_importing_every_file_again_changes_nothing(
     imported: tuple[Hub, list[Answer]], shared_data: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from pipelines.schemas.tables import (
     FACTS_MACHINE,
     GAPS,
     KPIS,
+    LIVENESS,
     RAW,
     RELEASES,
 )
@@ -339,6 +340,28 @@ def liveness() -> pl.DataFrame:
     )  # fmt: skip
 
 
+def report_rows() -> list[dict[str, Any]]:
+    """What the liveness report says of the closed day, and of an earlier one of naru."""
+
+    def row(factory: str, source: str, reasons: str | None, score: int, **more: Any) -> dict[str, Any]:
+        return {
+            "day": DAY, "factory": factory, "stream": "energy", "source": source, "last_event": utc(DAY, 23),
+            "expected": 1440.0, "received": 1440, "share": 1.0, "reasons": reasons, "score": score,
+            "known_at": NOMINAL, **more,
+        }  # fmt: skip
+
+    of_two_days_ago = '{"copied_day":{"hours":23,"of":"2025-11-05","of_hours":24}}'
+    elsewhere = '{"copied_factory":{"hours":23,"of_hours":24,"same_day":true}}'
+    silent = {"last_event": utc(DAYS[5], 16, 41), "received": 0, "share": 0.0}
+    return [
+        *(row(factory, "*", None, 0) for factory in FACTORIES if factory != SILENT),
+        row(SILENT, "*", "silent", 60, evidence='{"silent":{"last_event":"2025-11-08T07:41:00Z"}}', **silent),
+        row("dasom", "dasom-furnace", "copied_factory", 60, evidence=elsewhere),
+        row("naru", "naru-main", "copied_day", 55, evidence=of_two_days_ago, day=DAYS[4]),
+        row("naru", "naru-furnace", "copied_day", 55, evidence=of_two_days_ago, day=DAYS[4]),
+    ]
+
+
 def dead_letters() -> pl.DataFrame:
     rows = [
         ("garam-1", "factory.garam-1.energy", "truncated", 2),
@@ -378,6 +401,7 @@ def inputs() -> SiteInputs:
         liveness=liveness(),
         dead_letters=dead_letters(),
         gaps=frame(GAPS.schema, gap_rows()),
+        report=frame(LIVENESS.schema, report_rows()),
         day=DAY,
         nominal=NOMINAL,
     )

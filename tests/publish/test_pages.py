@@ -93,6 +93,7 @@ def test_a_quiet_night_says_so(inputs: SiteInputs) -> None:
     pages = rendered(
         inputs,
         liveness=alive,
+        report=inputs.report.filter(pl.col("reasons").is_null()),
         gaps=inputs.gaps.clear(),
         dead_letters=inputs.dead_letters.clear(),
         releases=published,
@@ -145,6 +146,7 @@ def test_the_chart_of_a_member_holds_no_other_member_s_row(
         emissions=inputs.emissions.filter(mine),
         profiles=inputs.profiles.filter(mine),
         liveness=inputs.liveness.filter(mine),
+        report=inputs.report.filter(mine),
         dead_letters=inputs.dead_letters.filter(mine),
         gaps=inputs.gaps.clear(),
     )
@@ -163,6 +165,83 @@ def test_no_member_s_row_reaches_the_operator(inputs: SiteInputs, files: dict[st
         emissions=inputs.emissions.with_columns(co2e_kg=pl.lit(1.0), energy_kwh=pl.lit(1.0)),
     )
     assert pages["operator/index.html"].encode() == files["operator/index.html"]
+
+
+def test_the_operator_reads_questions_without_evidence_most_pressing_first(pages: Pages) -> None:
+    text = pages["operator/index.html"].text("en")
+    asked = text[text.index("Is the data alive") :]
+    # Dasom and taeyang have 60 each: by id. Naru's is of an earlier day.
+    told = "dasom Member Dasom Foundry To ask Is a meter assigned to the right factory?"
+    assert asked.index(told) < asked.index("Is the gateway still connected?")
+    assert "Was a day sent twice?" not in asked
+    assert "Factories with a question about their data (2): dasom, taeyang" in text
+    assert "물어볼 것이 있는 사업장 2곳: dasom, taeyang" in pages["operator/index.html"].text("ko")
+    for secret in ("dasom-furnace", "another factory", "23 "):
+        assert secret not in asked.split("Show the streams")[0]
+
+
+def test_no_evidence_reaches_the_operator(inputs: SiteInputs, files: dict[str, bytes]) -> None:
+    """With other evidence, counts and meters the operator's pages stay as they are."""
+    other = inputs.report.with_columns(
+        evidence=pl.when(pl.col("reasons").is_not_null()).then(pl.lit("{}")),
+        expected=pl.lit(1.0),
+        received=pl.lit(1, pl.Int64),
+        source=pl.when(pl.col("source") == "*").then(pl.lit("*")).otherwise(pl.lit("other")),
+    )
+    content = build_content(dataclasses.replace(inputs, report=other)).operator
+    assert content.asked == build_content(inputs).operator.asked
+    assert b"another factory" not in files["operator/index.html"]
+
+
+def test_a_member_reads_its_own_evidence_as_questions(pages: Pages) -> None:
+    naru, dasom = (pages[f"{m}/index.html"].text("en") for m in ("naru", "dasom"))
+    # Two meters, one question; what its own day resembles is named.
+    assert (
+        "Fri 7 Nov naru Energy naru-furnace, naru-main: the readings of Fri 7 Nov 2025 equal those of "
+        "Wed 5 Nov 2025, hour by hour. Was a day sent twice?" in naru
+    )
+    assert "하루치가 두 번 보내졌습니까?" in pages["naru/index.html"].text("ko")
+    # Of another factory it learns that sentence, and nothing more.
+    assert "Mon 10 Nov 2025 equal those of another factory. Is the meter assigned" in dasom
+    silent = pages["taeyang/index.html"].text("en")
+    assert "nothing arrived from Sat 8 Nov 16:41 to the end of Mon 10 Nov 2025" in silent
+    assert "Questions about our data" not in pages["garam/index.html"].text("en")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        ('{"silent":{"last_event":null}}', "nothing arrived in the month up to"),
+        (
+            '{"few_events":{"expected":1440,"received":1000}}',
+            "1,000 of about 1,440 events of Mon 10 Nov 2025",
+        ),
+        (
+            '{"flat_line":{"from":"2025-11-10T00:00:00Z","hours":6,"zero":false}}',
+            "6 hours from Mon 10 Nov 09:00",
+        ),
+        ('{"flat_line":{"from":"2025-11-10T00:00:00Z","hours":6,"zero":true}}', "did not move for 6 hours"),
+        ('{"no_shift_pattern":{"days":3}}', "in and out of the shifts on 3 working days"),
+        ('{"ghost":{"events":9,"in_profile":false}}', "it sent on Mon 10 Nov 2025 but is in no profile"),
+        ('{"ghost":{"hours":4,"meter":"m-1"}}', "worked for 4 hours on Mon 10 Nov 2025 while its meter m-1"),
+        ('{"zero_run":{"days_before":6,"hours":24}}', "though it moved on the 6 days like it before"),
+    ],
+)
+def test_every_reason_has_its_question(inputs: SiteInputs, evidence: str, told: str) -> None:
+    reason = evidence.split('"')[1]
+    report = inputs.report.with_columns(
+        reasons=pl.when(factory="dasom").then(pl.lit(reason)),
+        evidence=pl.when(factory="dasom").then(pl.lit(evidence)),
+    )
+    page = rendered(inputs, report=report)["dasom/index.html"]
+    assert told in page
+
+
+def test_what_lasts_is_asked_once(inputs: SiteInputs) -> None:
+    silent = inputs.report.filter(factory="taeyang")
+    before = silent.with_columns(day=pl.col("day") - pl.duration(days=1))
+    page = rendered(inputs, report=pl.concat([silent, before]))["taeyang/index.html"]
+    assert page.count("nothing arrived from") == 1
 
 
 def test_a_member_stands_beside_the_published_reference(pages: Pages) -> None:
@@ -273,7 +352,7 @@ def test_a_page_without_any_row_is_still_a_page(inputs: SiteInputs) -> None:
         field: getattr(inputs, field).clear()
         for field in (
             "releases", "kpis", "baselines", "facts_energy", "facts_machine", "emissions", "profiles",
-            "liveness", "dead_letters", "gaps",
+            "liveness", "dead_letters", "gaps", "report",
         )
     }  # fmt: skip
     pages = rendered(inputs, **nothing)

@@ -35,7 +35,7 @@ SOURCES = Path(words.__file__).parent
 DYNAMIC = (
     "reason.", "process.", "status.", "sentence.", "mark.", "quality.", "severity.", "kpi.", "kpi_note.",
     "column.", "about.", "gap_reason.", "benchmark.position.", "unit.", "contributors.", "reason_of.",
-    "zero.", "group.", "machine.", "change.",
+    "zero.", "group.", "machine.", "change.", "liveness.ask.", "liveness.own.", "stream.",
 )  # fmt: skip
 
 
