@@ -1,0 +1,34 @@
+"""The commands of disclosure control: `digital-cluster attack` and `disclose`. Parses, calls; no logic."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HierarchyOption = Annotated[
+    list[str] | None, typer.Option("--hierarchy", metavar="DIM=FILE", help="CSV child,parent of a breakdown.")
+]
+OutOption = Annotated[Path, typer.Option(help="CSV to write.")]
+
+disclosure_app = typer.Typer()
+
+
+@disclosure_app.command()
+def attack(
+    cells: Annotated[Path, typer.Argument(help="CSV: breakdowns, value (empty: unknown); * is the total.")],
+    by: Annotated[str, typer.Option(help="Breakdowns, such as region,size.")],
+    out: OutOption,
+    hierarchy: HierarchyOption = None,
+    rounding: Annotated[float | None, typer.Option(help="Base to which printed values are rounded.")] = None,
+    knows: Annotated[
+        Path | None, typer.Option(help="CSV: breakdowns and value, or lower,upper: what the attacker knows.")
+    ] = None,
+    *,
+    integer: Annotated[bool, typer.Option("--integer", help="Cells are whole numbers.")] = False,
+    signed: Annotated[bool, typer.Option("--signed", help="Cells may be negative.")] = False,
+) -> None:
+    """Derive what the empty cells of a table can be (docs/disclosure-commands.md)."""
+    from pipelines.jobs import attack_files
+
+    request = attack_files.AttackRequest(cells, by, hierarchy or [], integer, signed, rounding, knows)
+    attack_files.attack_file(request, out)
