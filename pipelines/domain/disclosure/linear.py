@@ -13,10 +13,13 @@ from typing import Final
 
 import highspy
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 INFINITY: Final = math.inf
+Vector = npt.NDArray[np.float64]
+_NOTHING: Final[Vector] = np.zeros(0)
 _OPTIONS: Final[Mapping[str, bool | float | str]] = {
     "threads": 1,
     "random_seed": 0,
@@ -30,6 +33,7 @@ _OPTIONS: Final[Mapping[str, bool | float | str]] = {
     "mip_abs_gap": 1e-6,
     "mip_max_nodes": 100_000,
 }
+_CHOSEN: Final = 0.5
 _FEASIBLE = highspy.HighsModelStatus.kOptimal
 _UNBOUNDED = highspy.HighsModelStatus.kUnbounded
 _NO_SOLUTION = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
@@ -68,10 +72,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Optimum:
-    """The least value of an objective (minus infinity: unbounded) and where it is reached."""
+    """The least value of an objective (minus infinity: unbounded), where it is reached, and what holds it.
+
+    Args:
+        value: the least value.
+        columns: the columns there.
+        rows: the sums there.
+        prices: by how much the least value rises where the bound that a row meets rises by one.
+    """
 
     value: float
-    columns: tuple[float, ...]
+    columns: Vector
+    rows: Vector
+    prices: Vector
+
+
+@dataclass(frozen=True)
+class Cover:
+    """sum of coefficient x chosen >= 1 [coefficients 0..1; `rest` counts as chosen already]."""
+
+    coefficients: Mapping[int, float]
+    rest: float = 0.0
 
 
 class LinearSystem:
@@ -104,6 +125,11 @@ class LinearSystem:
         """Change the bounds of a row."""
         self._solver.changeRowBounds(row, low, high)
 
+    def set_terms(self, row: int, old: Mapping[int, float], new: Mapping[int, float]) -> None:
+        """Change what a row sums, from `old` to `new`."""
+        for column in sorted(old.keys() | new.keys()):
+            self._solver.changeCoeff(row, column, new.get(column, 0.0))
+
     def least(self, objective: Mapping[int, float]) -> Optimum | None:
         """Minimise the sum of coefficient x column; null: nothing fulfils the rows.
 
@@ -119,11 +145,25 @@ class LinearSystem:
         if status in _NO_SOLUTION:
             return None
         if status == _UNBOUNDED:
-            return Optimum(-INFINITY, ())
+            return Optimum(-INFINITY, _NOTHING, _NOTHING, _NOTHING)
         if status != _FEASIBLE:
             raise LimitReachedError
-        found = tuple(float(v) for v in self._solver.getSolution().col_value)
-        return Optimum(math.fsum(c * found[j] for j, c in objective.items()), found)
+        solution = self._solver.getSolution()
+        found = np.array(solution.col_value)
+        value = math.fsum(c * float(found[j]) for j, c in objective.items())
+        return Optimum(value, found, np.array(solution.row_value), np.array(solution.row_dual))
+
+    def choose(self, weights: Sequence[float], most_nodes: int) -> tuple[int, ...] | None:
+        """Return the columns that are 1 where the sum of weight x column is least; null: nothing fits."""
+        self._solver.setOptionValue("mip_max_nodes", most_nodes)
+        self._solver.changeColsCost(self.columns, self._all, np.array(weights, dtype=float))
+        self._solver.run()
+        if self._solver.getModelStatus() in _NO_SOLUTION:
+            return None
+        found = self._solver.getSolution()
+        if not found.value_valid:
+            return tuple(range(self.columns))
+        return tuple(j for j, v in enumerate(found.col_value) if v > _CHOSEN)
 
 
 def _model(bounds: Sequence[tuple[float, float]], rows: Sequence[Row], *, integer: bool) -> highspy.HighsLp:
@@ -142,3 +182,15 @@ def _model(bounds: Sequence[tuple[float, float]], rows: Sequence[Row], *, intege
     if integer:
         model.integrality_ = [highspy.HighsVarType.kInteger] * len(bounds)
     return model
+
+
+def cheapest_cover(
+    weights: Sequence[float], covers: Sequence[Cover], most_nodes: int
+) -> tuple[int, ...] | None:
+    """Choose columns of least weight that fulfil every cover; null: nothing does.
+
+    Where the limit of nodes is reached, the best choice found so far, else all columns.
+    """
+    rows = [Row(cover.coefficients, 1.0 - cover.rest, INFINITY) for cover in covers]
+    solver = LinearSystem([(0.0, 1.0)] * len(weights), rows, integer=True)
+    return solver.choose(weights, most_nodes)
