@@ -32,3 +32,30 @@ def attack(
 
     request = attack_files.AttackRequest(cells, by, hierarchy or [], integer, signed, rounding, knows)
     attack_files.attack_file(request, out)
+
+
+@disclosure_app.command()
+def disclose(
+    microdata: Annotated[Path | None, typer.Argument(help="CSV of records.")] = None,
+    *,
+    by: Annotated[str, typer.Option(help="Breakdowns of the table, such as region,size.")],
+    policy: Annotated[Path, typer.Option(help="YAML of the limits (docs/disclosure-commands.md).")],
+    out: OutOption,
+    cells: Annotated[Path | None, typer.Option(help="CSV of ready cells, in place of records.")] = None,
+    linked: Annotated[
+        list[str] | None, typer.Option(help="Breakdowns of a further table of the same records.")
+    ] = None,
+    hierarchy: HierarchyOption = None,
+    value: Annotated[str | None, typer.Option(help="Column that is added up.")] = None,
+    contributor: Annotated[str | None, typer.Option(help="Column of the contributor.")] = None,
+    holding: Annotated[str | None, typer.Option(help="Column of the contributor's holding.")] = None,
+    waiver: Annotated[str | None, typer.Option(help="Column of waivers: 1 or 0.")] = None,
+    weight: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
+) -> None:
+    """Decide which cells of tables may be published (docs/disclosure-commands.md)."""
+    from pipelines.jobs import disclosure_files as files
+
+    columns = files.RecordColumns(value, contributor, holding, waiver, weight)
+    request = files.DisclosureRequest(by, policy, microdata, cells, linked or [], hierarchy or [], columns)
+    for english, korean in files.disclose_file(request, out).notes:
+        typer.echo(f"note: {english} / 참고: {korean}", err=True)

@@ -187,8 +187,16 @@ def clear_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
             ) from error
 
 
-def write_whole(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_whole(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, private: bool = False
+) -> None:
     """Write a CSV file so that it is there whole or not at all; floats in full precision, null as empty.
+
+    Args:
+        path: the file.
+        header: names of its columns.
+        rows: cells.
+        private: whether only its owner may read it (mode 600).
 
     Raises:
         OperatorError: it can't be written; nothing is left of it.
@@ -199,6 +207,7 @@ def write_whole(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
     writer.writerows([_cell(value) for value in row] for row in rows)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        part.touch(mode=0o600 if private else 0o666)
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
         part.replace(path)
     except OSError as error:

@@ -74,7 +74,7 @@ def attack_file(request: AttackRequest, out: Path) -> None:
     empty = [key for key, value in zip(keys, values, strict=True) if value is None]
     found = _attack(request, dimensions, keys, values).derive(empty)
     rows = [(*key, *(_bound(b, integer=request.integer) for b in found[key])) for key in empty]
-    write_whole(out, [*names, "lower", "upper"], rows)
+    write_whole(out, [*names, "lower", "upper"], rows, private=True)
 
 
 def _names(request: AttackRequest) -> list[str]:

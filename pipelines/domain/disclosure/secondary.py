@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines.domain.disclosure.linear import Cover, cheapest_cover
-from pipelines.domain.disclosure.protection import Breach, Demand, Prober
+from pipelines.domain.disclosure.probing import Breach, Prober
+from pipelines.domain.disclosure.protection import Demand
 from pipelines.domain.disclosure.tables import Key
 
 MOST_ROUNDS: Final = 5_000
@@ -167,7 +168,7 @@ class _Search:
         """Return the inequality of a breach: which further cells it takes, or a condition of it must fall."""
         coefficients: dict[int, float] = {}
         rest = 0.0
-        for key, share in sorted(breach.helps.items()):
+        for key, share in sorted(self.prober.helps(breach).items()):
             if key in self.places:
                 coefficients[self.places[key]] = max(share, _LEAST_HELP) if key not in chosen else share
             elif key in self.problem.withheld:
@@ -183,7 +184,7 @@ class _Search:
         """Return for each breach the published cell that helps most for its weight."""
         found = set()
         for breach in breaches:
-            helps = {**dict.fromkeys(breach.demand.published, 1.0), **breach.helps}
+            helps = {**dict.fromkeys(breach.demand.published, 1.0), **self.prober.helps(breach)}
             open_cells = self.places.keys() - chosen
             useful = [key for key, share in helps.items() if key in open_cells and share]
             if useful:

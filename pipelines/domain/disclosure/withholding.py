@@ -21,7 +21,8 @@ from pipelines.domain.disclosure.primary import (
     fill_up,
     judge_content,
 )
-from pipelines.domain.disclosure.protection import Attacker, Demand, Prober, TableSystem
+from pipelines.domain.disclosure.probing import Prober
+from pipelines.domain.disclosure.protection import Attacker, Demand, TableSystem
 from pipelines.domain.disclosure.records import Records
 from pipelines.domain.disclosure.secondary import MOST_ROUNDS, Choice, Problem, choose_withheld
 from pipelines.domain.disclosure.tables import ROOT, Dimension, Equation, Key, find_equations, said
@@ -73,6 +74,7 @@ class Tables:
         policy: the limits.
         frozen: cells whose status is fixed: `published` or `withheld`.
         unsafe: cells that are unsafe whatever the rules say.
+        shown: cells that are published whatever the rules say.
     """
 
     dimensions: Sequence[Dimension]
@@ -80,6 +82,7 @@ class Tables:
     policy: TablePolicy
     frozen: Mapping[Key, str] = field(default_factory=dict)
     unsafe: frozenset[Key] = frozenset()
+    shown: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,7 @@ def _check_sum(equation: Equation, contents: Mapping[Key, Content]) -> None:
         raise OperatorError(
             f"the totals don't add up: {equation.said()}, but {float(total)!r} is not {float(summed)!r}; "
             "correct a cell, or add the missing ones",
-            f"합계가 맞지 않습니다: {equation.said()}에서 {float(total)!r}, {float(summed)!r}이(가) 다릅니다. "
+            f"합계가 맞지 않습니다: {equation.said()} ({float(total)!r}, {float(summed)!r}). "
             "칸을 고치거나 빠진 칸을 추가하세요",
             ExitCode.INCONSISTENT,
         )
@@ -321,7 +324,7 @@ class _Gate:
         self.model, self.tables, self.verdicts = model, tables, verdicts
         self.policy, self.contents, self.system = tables.policy, model.contents, model.system
         self.equations = find_equations(self.contents, tables.dimensions, absent_is_zero=True)
-        shown = {key for key, status in tables.frozen.items() if status == PUBLISHED}
+        shown = {key for key, status in tables.frozen.items() if status == PUBLISHED} | tables.shown
         self.unsafe = {key for key, v in verdicts.items() if v.reasons or key in tables.unsafe} - shown
         hidden = {key for key, status in tables.frozen.items() if status == WITHHELD}
         self.shown, self.withheld = frozenset(shown), frozenset(self.unsafe | hidden)
@@ -341,7 +344,8 @@ class _Gate:
         finest = frozenset(key for key in weights if key.count(ROOT) == depth)
         problem = Problem(demands, self._further, weights, self.withheld, self.shown, finest)
         largest = max((float(content.size) for content in self.contents.values()), default=0.0)
-        prober = Prober(self.system, float(self.policy.widest) * largest)
+        attacked = frozenset().union(*(attacker.known for attacker in self.attackers))
+        prober = Prober(self.system, float(self.policy.widest) * largest, attacked)
         return choose_withheld(prober, problem, most_rounds)
 
     def _attackers(self) -> list[Attacker]:
