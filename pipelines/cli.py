@@ -16,6 +16,7 @@ import pydantic
 import typer
 
 from pipelines.cli_baseline import baseline_app
+from pipelines.cli_disclosure import disclosure_app
 from pipelines.cli_kpis import kpis_app
 from pipelines.cli_liveness import liveness
 from pipelines.cli_suspects import suspects_app
@@ -44,6 +45,7 @@ app.add_typer(templates_app, name="templates")
 app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
+app.add_typer(disclosure_app)
 
 
 def main() -> None:

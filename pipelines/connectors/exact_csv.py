@@ -133,13 +133,13 @@ def instant_of(text: str) -> datetime | None:
     return None if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> ExactTable:
+def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str] | None) -> ExactTable:
     """Read a file whose columns are known.
 
     Args:
         path: the file.
         required: columns that it must have.
-        allowed: columns that it may have beside them.
+        allowed: columns that it may have beside them; null: any.
 
     Raises:
         OperatorError: it can't be read, is no UTF-8 CSV, or lacks a column.
@@ -148,7 +148,9 @@ def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> E
     rows = _rows(path)
     header_row, header = next(rows, (1, []))
     names = [cell.strip() for cell in header]
-    _check_header(path.name, header_row, names, required, {*required, *allowed})
+    _check_header(
+        path.name, header_row, names, required, {*required, *(names if allowed is None else allowed)}
+    )
     table: list[tuple[int, Sequence[str]]] = []
     faults = []
     for number, cells in rows:
@@ -164,8 +166,37 @@ def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> E
     return ExactTable(path.name, pl.DataFrame({"row": [n for n, _ in table], **columns}))
 
 
-def write_whole(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def clear_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Remove what an earlier run left where this one writes: it would pass as the answer.
+
+    Raises:
+        OperatorError: an output is also an input, or can't be removed.
+    """
+    for out in outputs:
+        if any(out.resolve() == source.resolve() for source in inputs):
+            raise fault(
+                f"--out {out} is also an input: name another file",
+                f"--out {out}은(는) 입력 파일이기도 합니다. 다른 이름을 쓰세요",
+            )
+        try:
+            out.unlink(missing_ok=True)
+        except OSError as error:
+            raise fault(
+                f"--out {out} can't be replaced ({error.strerror}): name a file",
+                f"--out {out}을(를) 바꿀 수 없습니다({error.strerror}). 파일 이름을 쓰세요",
+            ) from error
+
+
+def write_whole(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, private: bool = False
+) -> None:
     """Write a CSV file so that it is there whole or not at all; floats in full precision, null as empty.
+
+    Args:
+        path: the file.
+        header: names of its columns.
+        rows: cells.
+        private: whether only its owner may read it (mode 600).
 
     Raises:
         OperatorError: it can't be written; nothing is left of it.
@@ -176,6 +207,7 @@ def write_whole(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
     writer.writerows([_cell(value) for value in row] for row in rows)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        part.touch(mode=0o600 if private else 0o666)
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
         part.replace(path)
     except OSError as error:

@@ -1,0 +1,310 @@
+"""Whether a choice of withheld cells meets a demand, and what would help where it doesn't.
+
+Belongs here: the deviations from the truth that an attacker can't rule out. Does not belong here: what is
+demanded (protection, withholding) and what is chosen (secondary).
+
+An attacker's interval of a sum reaches as far as the truth can be changed without changing a published cell
+or anything that she knows. So every system here is one of deviations: zero is always possible.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pipelines.domain.disclosure.linear import LinearSystem, Optimum, Row
+from pipelines.domain.disclosure.protection import Demand, TableSystem, mask_of
+from pipelines.domain.disclosure.tables import Key
+
+_LARGEST: Final = 2.0**14  # the largest cell is scaled to about this
+_TOUCHED: Final = 1e-7  # a deviation below is none
+_MISSED: Final = 1e-6  # a protection interval may be undercut by this, relative to 2^14
+_PRICED: Final = 1e-9
+_WHOLE: Final = 1e-6
+_NO_PRICE: Final = 1e-6  # even a withheld cell moves for a reason
+_ATTACKED: Final = 20.0  # what an attacker knows is the last thing to move: others may find the same way
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A demand that a choice does not fulfil.
+
+    Args:
+        demand: the demand.
+        need: by how much the sum must be able to deviate, in the prober's scale; negative: downwards.
+    """
+
+    demand: Demand
+    need: float
+
+
+@dataclass(frozen=True)
+class _Witness:
+    """A deviation that reaches something: which columns and cells it changes, and by how much its sum."""
+
+    columns: int
+    cells: int
+    reach: float
+
+
+class Prober:
+    """The system of one table under a choice of withheld cells; remembers every deviation it finds.
+
+    Args:
+        system: the table.
+        most_needed: the largest deviation that anything demands.
+        attacked: columns that single attackers know.
+    """
+
+    def __init__(self, system: TableSystem, most_needed: float, attacked: frozenset[int]) -> None:
+        self.system, self.attacked = system, attacked
+        self.keys = list(system.cells)
+        self.places = {key: place for place, key in enumerate(self.keys)}
+        self.totals = [system.value(columns) for columns in system.cells.values()]
+        largest = max((abs(v) for v in [*self.totals, *system.values]), default=0.0)
+        fitting = 1.0 if not largest else 2.0 ** math.floor(math.log2(_LARGEST / largest))
+        self.scale = 1.0 if system.integer else fitting
+        self.farthest = float(math.ceil(4 * (largest + most_needed) * self.scale) + 4)
+        self.shown = mask_of(range(len(self.keys)))
+        self.witnesses: dict[tuple[frozenset[int], int], list[_Witness]] = {}
+        self.finder = _Finder(self)
+        self.pricer = _Pricer(self)
+        self.helper = _Helper(self)
+
+    def withhold(self, cells: Iterable[Key]) -> None:
+        """Withhold exactly these cells."""
+        self.shown = mask_of(range(len(self.keys))) & ~mask_of(self.places[key] for key in cells)
+
+    def find_breach(self, demand: Demand) -> Breach | None:
+        """Return what a demand lacks under the present choice; null: it is fulfilled."""
+        for sign, need in ((1, demand.up), (-1, demand.down)):
+            scaled = need * self.scale
+            if self.system.integer:
+                scaled = float(math.ceil(scaled - _WHOLE))
+            if scaled > _MISSED and not self._remembered(demand, sign, scaled):
+                witness = self.finder.find(demand, sign * scaled)
+                if witness is None:
+                    return Breach(demand, sign * scaled)
+                self.witnesses.setdefault((demand.columns, sign), []).append(witness)
+        return None
+
+    def helps(self, breach: Breach) -> Mapping[Key, float]:
+        """Return what a breach lacks, as a valid inequality.
+
+        Returns:
+            Cells, each with the share (0..1) of what is missing that withholding it brings at most: whatever
+            fulfils the demand withholds cells whose shares make at least 1.
+        """
+        return self.pricer.helps(breach)
+
+    def cheapest_help(self, breach: Breach, weights: Mapping[Key, float]) -> frozenset[Key]:
+        """Return published cells whose withholding fulfils a demand, chosen by weight x deviation.
+
+        Args:
+            breach: what is not fulfilled under the present choice.
+            weights: of the cells that may be withheld; without one a cell stays published.
+
+        Returns:
+            The cells that the cheapest sufficient deviation changes; empty: there is none.
+        """
+        return self.helper.find(breach, weights)
+
+    def _remembered(self, demand: Demand, sign: int, need: float) -> bool:
+        known, shown, least = demand.attacker.mask, self.shown, need - _MISSED
+        for witness in self.witnesses.get((demand.columns, sign), ()):
+            if not (witness.cells & shown or witness.columns & known) and witness.reach >= least:
+                return True
+        return False
+
+    def bound(self, column: int) -> tuple[float, float]:
+        """Return how far a column can deviate that an attacker does not know."""
+        value = self.system.values[column]
+        low = (self.system.lowest[column] - value) * self.scale
+        high = (self.system.highest[column] - value) * self.scale
+        return (min(0.0, max(low, -self.farthest)), max(0.0, min(high, self.farthest)))
+
+    def room(self, place: int) -> tuple[float, float]:
+        """Return how far a cell can deviate where it is withheld."""
+        low, high = self.system.ranges[self.keys[place]]
+        value = self.totals[place]
+        return (min(0.0, (low - value) * self.scale), max(0.0, (high - value) * self.scale))
+
+    def rows(self) -> list[Row]:
+        """Return the cells and links as rows over the columns, all cells published."""
+        cells = [Row(dict.fromkeys(sorted(columns), 1.0), 0.0, 0.0) for columns in self.system.cells.values()]
+        links = [
+            Row({total: -1.0, **dict.fromkeys(parts, 1.0)}, 0.0, 0.0) for total, parts in self.system.links
+        ]
+        return [*cells, *links]
+
+
+class _Follower:
+    """What the systems of a prober have in common: they follow its choice and one attacker's knowledge."""
+
+    def __init__(self, prober: Prober) -> None:
+        self.prober = prober
+        self.shown = prober.shown
+        self.known: frozenset[int] = frozenset()
+
+    def follow(self, solver: LinearSystem, demand: Demand) -> None:
+        """Take over the prober's present choice, and what the attacker knows."""
+        prober = self.prober
+        for place in _bits(prober.shown ^ self.shown):
+            self.show(solver, place, shown=bool(prober.shown >> place & 1))
+        for column in sorted(demand.attacker.known ^ self.known):
+            self.free(solver, column, known=column in demand.attacker.known)
+        self.shown, self.known = prober.shown, demand.attacker.known
+
+    def show(self, solver: LinearSystem, place: int, *, shown: bool) -> None:
+        """Publish or withhold a cell."""
+        solver.set_row(place, *((0.0, 0.0) if shown else self.prober.room(place)))
+
+    def free(self, solver: LinearSystem, column: int, *, known: bool) -> None:
+        """Let an attacker know a column or not."""
+        solver.set_column(column, *((0.0, 0.0) if known else self.prober.bound(column)))
+
+
+class _Finder(_Follower):
+    """Finds the deviation that moves least: the fewer it moves, the more attackers it defeats.
+
+    Columns are split: up at 2 j, down at 2 j + 1. The last row is the sum that must deviate.
+    """
+
+    def __init__(self, prober: Prober) -> None:
+        super().__init__(prober)
+        rows = [Row(_split(row.terms), row.low, row.high) for row in prober.rows()]
+        columns = range(len(prober.system.values))
+        bounds = [side for j in columns for side in _sides(prober.bound(j))]
+        self.goal, self.terms = len(rows), {0: 1.0}
+        self.prices = {
+            2 * j + side: _ATTACKED if j in prober.attacked else 1.0 for j in columns for side in (0, 1)
+        }
+        rows.append(Row(self.terms, -math.inf, math.inf))
+        self.solver = LinearSystem(bounds, rows)
+        self.whole = LinearSystem(bounds, rows, integer=True) if prober.system.integer else None
+
+    def free(self, solver: LinearSystem, column: int, *, known: bool) -> None:
+        """Let an attacker know a column or not."""
+        for side, (low, high) in enumerate(_sides((0.0, 0.0) if known else self.prober.bound(column))):
+            solver.set_column(2 * column + side, low, high)
+
+    def find(self, demand: Demand, need: float) -> _Witness | None:
+        solvers = [self.solver] if self.whole is None else [self.solver, self.whole]
+        shown, known = self.shown, self.known
+        for solver in solvers:
+            self.shown, self.known = shown, known
+            self.follow(solver, demand)
+        terms = _split(dict.fromkeys(sorted(demand.columns), math.copysign(1.0, need)))
+        for solver in solvers:
+            solver.set_terms(self.goal, self.terms, terms)
+            solver.set_row(self.goal, abs(need), math.inf)
+        self.terms = terms
+        found = self.solver.least(self.prices)
+        if found is not None and self.whole is not None and not _is_whole(found):
+            found = self.whole.least(self.prices)
+        return None if found is None else self._witness(found)
+
+    def _witness(self, found: Optimum) -> _Witness:
+        moved = np.abs(found.columns[0::2] - found.columns[1::2]) > _TOUCHED
+        cells = np.abs(found.rows[: len(self.prober.keys)]) > _TOUCHED
+        reach = float(found.rows[self.goal])
+        return _Witness(mask_of(np.nonzero(moved)[0].tolist()), mask_of(np.nonzero(cells)[0].tolist()), reach)
+
+
+class _Pricer(_Follower):
+    """Finds how far a sum can deviate at most, and which published cells hold it."""
+
+    def __init__(self, prober: Prober) -> None:
+        super().__init__(prober)
+        bounds = [prober.bound(j) for j in range(len(prober.system.values))]
+        self.solver = LinearSystem(bounds, prober.rows())
+
+    def helps(self, breach: Breach) -> dict[Key, float]:
+        """Read from the prices which published cells hold the sum: duality gives a valid inequality.
+
+        max over deviations <= value + sum over published cells of |price| x room, if they were withheld.
+        """
+        prober, sign = self.prober, math.copysign(1.0, breach.need)
+        self.follow(self.solver, breach.demand)
+        found = self.solver.least(dict.fromkeys(sorted(breach.demand.columns), -sign))
+        if found is None or not math.isfinite(found.value):
+            raise ArithmeticError("a system of deviations always has a bounded solution")
+        if -found.value >= abs(breach.need) - _MISSED:  # only whole numbers are held
+            return {prober.keys[place]: 1.0 for place in _bits(prober.shown)}
+        rooms = [
+            (place, abs(price), prober.room(place)[1] if price < 0 else -prober.room(place)[0])
+            for place, price in enumerate(found.prices[: len(prober.keys)].tolist())
+            if abs(price) > _PRICED
+        ]
+        used = [price * room for place, price, room in rooms if not prober.shown >> place & 1]
+        missing = abs(breach.need) + found.value + math.fsum(used)
+        return {
+            prober.keys[place]: min(1.0, price * room / missing)
+            for place, price, room in rooms
+            if room > _TOUCHED
+        }
+
+
+class _Helper(_Follower):
+    """The system with a price on every cell's deviation; the last row is the sum that must deviate."""
+
+    def __init__(self, prober: Prober) -> None:
+        super().__init__(prober)
+        self.columns = len(prober.system.values)
+        rows = prober.rows()
+        for place in range(len(prober.keys)):
+            up = self.columns + 2 * place
+            rows[place] = Row({**rows[place].terms, up: -1.0, up + 1: 1.0}, 0.0, 0.0)
+        bounds = [prober.bound(j) for j in range(self.columns)] + [(0.0, 0.0)] * (2 * len(prober.keys))
+        self.goal, self.terms = len(rows), {0: 1.0}
+        self.solver = LinearSystem(bounds, [*rows, Row(self.terms, -math.inf, math.inf)])
+
+    def show(self, solver: LinearSystem, place: int, *, shown: bool) -> None:
+        """Leave the cell to the prices."""
+
+    def find(self, breach: Breach, weights: Mapping[Key, float]) -> frozenset[Key]:
+        prober, demand = self.prober, breach.demand
+        self.follow(self.solver, demand)
+        terms = dict.fromkeys(sorted(demand.columns), math.copysign(1.0, breach.need))
+        self.solver.set_terms(self.goal, self.terms, terms)
+        self.terms = terms
+        self.solver.set_row(self.goal, abs(breach.need), math.inf)
+        found = self.solver.least(self._prices(weights))
+        if found is None:
+            return frozenset()
+        moved = np.nonzero(found.columns[self.columns :] > _TOUCHED)[0] // 2
+        return frozenset(prober.keys[place] for place in moved.tolist() if prober.shown >> place & 1)
+
+    def _prices(self, weights: Mapping[Key, float]) -> dict[int, float]:
+        prober = self.prober
+        prices: dict[int, float] = {}
+        for place, key in enumerate(prober.keys):
+            shown = bool(prober.shown >> place & 1)
+            low, high = prober.room(place) if not shown or key in weights else (0.0, 0.0)
+            for column, room in enumerate((high, -low), start=self.columns + 2 * place):
+                self.solver.set_column(column, 0.0, min(room, prober.farthest))
+                prices[column] = (weights.get(key, 0.0) if shown else 0.0) + _NO_PRICE
+        return prices
+
+
+def _is_whole(found: Optimum) -> bool:
+    return bool(np.abs(found.columns - np.round(found.columns)).max(initial=0.0) <= _WHOLE)
+
+
+def _split(terms: Mapping[int, float]) -> dict[int, float]:
+    return {2 * j + side: -c if side else c for j, c in terms.items() for side in (0, 1)}
+
+
+def _sides(bound: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    return ((0.0, bound[1]), (0.0, -bound[0]))
+
+
+def _bits(mask: int) -> Iterable[int]:
+    place = 0
+    while mask:
+        if mask & 1:
+            yield place
+        mask >>= 1
+        place += 1

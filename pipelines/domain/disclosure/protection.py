@@ -1,0 +1,86 @@
+"""What must stay uncertain, and for whom.
+
+Belongs here: the unknowns of linked tables, attackers, demands. Does not belong here: whether a choice of
+withheld cells meets a demand (probing), which cells to withhold (secondary), why a cell is unsafe (primary).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from pipelines.domain.disclosure.tables import Key
+
+
+@dataclass(frozen=True)
+class TableSystem:
+    """Unknown columns, and the cells that are sums of them.
+
+    Args:
+        values: true value of each column.
+        lowest: the least value of each column that an attacker thinks possible.
+        highest: the largest one.
+        cells: for each cell its columns, sorted by key.
+        ranges: lowest and highest value that an attacker thinks possible of a cell, before any is published.
+        links: total and parts: columns that are the sum of others.
+        integer: whether columns are whole numbers.
+    """
+
+    values: Sequence[float]
+    lowest: Sequence[float]
+    highest: Sequence[float]
+    cells: Mapping[Key, frozenset[int]]
+    ranges: Mapping[Key, tuple[float, float]]
+    links: Sequence[tuple[int, Sequence[int]]] = ()
+    integer: bool = False
+
+    def value(self, columns: Iterable[int]) -> float:
+        """Return the true sum of columns."""
+        return math.fsum(self.values[j] for j in columns)
+
+
+def mask_of(places: Iterable[int]) -> int:
+    """Return a set of small numbers as bits."""
+    mask = 0
+    for place in places:
+        mask |= 1 << place
+    return mask
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """Somebody who knows some columns exactly."""
+
+    known: frozenset[int] = frozenset()
+
+    @cached_property
+    def mask(self) -> int:
+        """What she knows, as bits."""
+        return mask_of(self.known)
+
+
+PUBLIC: Final = Attacker()
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A sum must seem possible from `down` below its value to `up` above it, to an attacker.
+
+    Args:
+        columns: the sum.
+        attacker: to whom.
+        down: in the table's unit, not negative.
+        up: likewise.
+        withheld: it counts only while these cells are withheld ...
+        published: ... and these published.
+        named: cells that say which sum it is.
+    """
+
+    columns: frozenset[int]
+    attacker: Attacker
+    down: float
+    up: float
+    withheld: frozenset[Key] = frozenset()
+    published: frozenset[Key] = frozenset()
+    named: tuple[Key, ...] = ()
