@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 import typer
 
+from pipelines.cli_emissions import emissions_app
 from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
@@ -38,6 +39,7 @@ kpis_app = typer.Typer(no_args_is_help=True, help="KPIs from files, and the cata
 app.add_typer(demo_app, name="demo")
 app.add_typer(kpis_app, name="kpis")
 app.add_typer(templates_app, name="templates")
+app.add_typer(emissions_app, name="emissions")
 
 
 def main() -> None:

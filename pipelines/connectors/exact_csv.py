@@ -11,9 +11,10 @@ is row 1.
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ from pipelines.domain.calendar import INSTANT
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _MOST_FAULTS = 20
 _SHOWN_CHARACTERS = 40
 
@@ -117,11 +119,31 @@ class ExactTable:
                 )  # fmt: skip
         return pl.Series(column, [found.get(text) for text in texts], dtype=INSTANT)
 
+    def dates(self, column: str) -> list[date | None]:
+        """Read a column of ISO 8601 dates; null where empty, and where a fault was noted."""
+        found: list[date | None] = []
+        for row, text in self.cells.select("row", column).iter_rows():
+            found.append(None if text is None else date_of(text))
+            if text is not None and found[-1] is None:
+                self.refuse(
+                    row, column, f"{_shown(text)} is no date; write it like 2025-11-03",
+                    f"{_shown(text)}은(는) 날짜가 아닙니다. 2025-11-03처럼 쓰세요",
+                )  # fmt: skip
+        return found
+
     def _where(self, texts: pl.Series, faulty: pl.Series) -> Iterable[tuple[int, str]]:
         chosen = pl.DataFrame({"row": self.cells["row"], "text": texts}).filter(
             texts.is_not_null() & faulty.fill_null(value=True)
         )
         return chosen.iter_rows()
+
+
+def date_of(text: str) -> date | None:
+    """Return an ISO 8601 date (YYYY-MM-DD); null: it is none."""
+    try:
+        return date.fromisoformat(text.strip()) if _DATE.match(text.strip()) else None
+    except ValueError:
+        return None
 
 
 def instant_of(text: str) -> datetime | None:
@@ -133,13 +155,13 @@ def instant_of(text: str) -> datetime | None:
     return None if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> ExactTable:
+def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str] | None) -> ExactTable:
     """Read a file whose columns are known.
 
     Args:
         path: the file.
         required: columns that it must have.
-        allowed: columns that it may have beside them.
+        allowed: columns that it may have beside them; null: any.
 
     Raises:
         OperatorError: it can't be read, is no UTF-8 CSV, or lacks a column.
@@ -148,7 +170,9 @@ def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> E
     rows = _rows(path)
     header_row, header = next(rows, (1, []))
     names = [cell.strip() for cell in header]
-    _check_header(path.name, header_row, names, required, {*required, *allowed})
+    _check_header(
+        path.name, header_row, names, required, {*required, *(names if allowed is None else allowed)}
+    )
     table: list[tuple[int, Sequence[str]]] = []
     faults = []
     for number, cells in rows:
@@ -162,6 +186,27 @@ def read_exact(path: Path, required: Sequence[str], allowed: Iterable[str]) -> E
         for place, name in enumerate(names)
     }
     return ExactTable(path.name, pl.DataFrame({"row": [n for n, _ in table], **columns}))
+
+
+def clear_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Remove what an earlier run left where this one writes: it would pass as the answer.
+
+    Raises:
+        OperatorError: an output is also an input, or can't be removed.
+    """
+    for out in outputs:
+        if any(out.resolve() == source.resolve() for source in inputs):
+            raise fault(
+                f"--out {out} is also an input: name another file",
+                f"--out {out}은(는) 입력 파일이기도 합니다. 다른 이름을 쓰세요",
+            )
+        try:
+            out.unlink(missing_ok=True)
+        except OSError as error:
+            raise fault(
+                f"--out {out} can't be replaced ({error.strerror}): name a file",
+                f"--out {out}을(를) 바꿀 수 없습니다({error.strerror}). 파일 이름을 쓰세요",
+            ) from error
 
 
 def write_whole(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

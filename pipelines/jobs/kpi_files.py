@@ -16,7 +16,14 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.connectors.exact_csv import ExactTable, fault, instant_of, read_exact, write_whole
+from pipelines.connectors.exact_csv import (
+    ExactTable,
+    clear_outputs,
+    fault,
+    instant_of,
+    read_exact,
+    write_whole,
+)
 from pipelines.domain.kpi_evaluation import ALL_UNITS, GIVEN_COVERAGE, evaluate
 from pipelines.domain.kpi_formulas import Definition, KpiBook
 from pipelines.domain.machine_log import LogWindow, log_elements
@@ -65,7 +72,7 @@ def evaluate_file(elements: Path, names: Sequence[str], out: Path, *, rollup: bo
     Raises:
         OperatorError: UNUSABLE_INPUT: an unknown KPI, or a file with faults (UnusableFileError).
     """
-    _clear([out], [elements])
+    clear_outputs([out], [elements])
     book = kpi_book()
     definitions = _asked(book, names)
     rows = _element_rows(read_exact(elements, ["unit"], _columns(book, definitions)), book)
@@ -83,7 +90,7 @@ def evaluate_events(files: EventFiles, out: Path) -> None:
         OperatorError: UNUSABLE_INPUT: a window that is none, or a file with faults (UnusableFileError).
     """
     also = [] if files.elements is None else [files.elements]
-    _clear([out, *also], [files.states, files.counts])
+    clear_outputs([out, *also], [files.states, files.counts])
     window, book = _window(files), kpi_book()
     states = _state_rows(read_exact(files.states, _STATE_COLUMNS, ()))
     counts = _count_rows(read_exact(files.counts, _COUNT_COLUMNS, ()))
@@ -204,23 +211,6 @@ def _instant(option: str, text: str) -> datetime:
             f"{option} {text!r}은(는) 시각이 아닙니다. 2025-11-03T08:00:00+09:00처럼 쓰세요",
         )
     return instant
-
-
-def _clear(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Remove what an earlier run left where this one writes."""
-    for out in outputs:
-        if any(out.resolve() == source.resolve() for source in inputs):
-            raise fault(
-                f"--out {out} is also an input: name another file",
-                f"--out {out}은(는) 입력 파일이기도 합니다. 다른 이름을 쓰세요",
-            )
-        try:
-            out.unlink(missing_ok=True)
-        except OSError as error:
-            raise fault(
-                f"--out {out} can't be replaced ({error.strerror}): name a file",
-                f"--out {out}을(를) 바꿀 수 없습니다({error.strerror}). 파일 이름을 쓰세요",
-            ) from error
 
 
 def _write(outputs: Mapping[Path, pl.DataFrame]) -> None:

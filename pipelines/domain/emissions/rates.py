@@ -1,0 +1,421 @@
+"""What one unit of an activity emits on its dates: gases, the rows that say so, and how they were found.
+
+Belongs here: the way from an activity to factors, fuel pairs and conversions. Does not belong here: the
+look-up itself (lookup), amounts, sums of gases, market instruments.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from fractions import Fraction
+
+import polars as pl
+
+from pipelines.domain.emissions.activities import Activity, amount_unit
+from pipelines.domain.emissions.fuels import (
+    BASIS_SUSPECT,
+    KG_CO2_PER_TJ_PER_T_C_PER_TJ,
+    UNIT_NOT_CONVERTIBLE,
+    ChosenPair,
+    Conversion,
+    Pair,
+    Quantity,
+    choose_pair,
+    fuel_of,
+    ipcc_name,
+    oxidation,
+)
+from pipelines.domain.emissions.gases import BIOGENIC, COMPOSITE, known_gases
+from pipelines.domain.emissions.lookup import (
+    EVERYWHERE,
+    MATCHES,
+    NO_FACTOR,
+    Factor,
+    Found,
+    Match,
+    Percent,
+    Search,
+    find,
+)
+
+ELECTRICITY = "electricity"
+CONSUMPTION, RESIDUAL = frozenset({"consumption_end"}), frozenset({"residual_mix"})
+_ELECTRICITY_BASES = frozenset({"consumption_end", "generation_end", "residual_mix"})
+_FUEL_BASES = frozenset({"lhv", "hhv"})
+_WITH_COMPANIONS = frozenset({"consumption_end", "delivered_heat"})
+_COMPANIONS = ("CH4", "N2O")
+_UNIT = re.compile(r"^(g|kg|t)(?P<gas>[A-Z][A-Za-z0-9-]*)/(?P<per>.+)$")
+_KG = {"g": Fraction(1, 1000), "kg": Fraction(1), "t": Fraction(1000)}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the rates are made of.
+
+    Args:
+        factors: rows of emission_factors.
+        pairs: rows of fuel_properties.
+        gwps: gwp.
+        parameters: parameters.
+        conversion: units, and NCV/GCV where a pair has no GCV.
+        unconfirmed: activities that only unconfirmed rows know.
+    """
+
+    factors: tuple[Factor, ...]
+    pairs: tuple[Pair, ...]
+    gwps: pl.DataFrame
+    parameters: pl.DataFrame
+    conversion: Conversion
+    unconfirmed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one unit emits of one gas.
+
+    Args:
+        gas: of the gas, or CO2e of a composite row.
+        kg: [kg per unit of the activity].
+        row: id of the row whose error it carries.
+        percent: 95 % distances of the factor [%]; null: not known.
+        gwp_set: a composite row's own set; null: a gas.
+    """
+
+    gas: str
+    kg: Fraction
+    row: str
+    percent: Percent | None
+    gwp_set: str | None = None
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The rates of an activity, and how they were found.
+
+    Args:
+        rates: empty: none can be told; `reasons` say why.
+        rows: ids of all rows used.
+        match: exact, fallback or none: of the CO2 or CO2e row.
+        provisional: a newer row may replace it.
+        reasons: codes.
+    """
+
+    rates: tuple[Rate, ...]
+    rows: tuple[str, ...]
+    match: Match
+    provisional: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a caller asks beside the activities.
+
+    Args:
+        purpose: disclosure, k_ets, cbam or inventory.
+        as_of: only what was known on that day counts; null: everything.
+        use: id of the row (or fuel pair) to use, by activity.
+    """
+
+    purpose: str
+    as_of: date | None
+    use: Mapping[str, str]
+
+
+def factor_unit(unit: str) -> tuple[Fraction, str] | None:
+    """Take the unit of a factor apart: kilograms of its mass, and what it is per; null: it is none."""
+    parts = _UNIT.match(unit)
+    return None if parts is None else (_KG[parts[1]], parts["per"])
+
+
+class Rates:
+    """Finds the rates of activities."""
+
+    def __init__(self, tables: Tables, choice: Choice) -> None:
+        self._tables = tables
+        self._choice = choice
+        self._edges = sorted(
+            {edge for f in tables.factors for edge in (f.valid_from, f.valid_to) if edge is not None}
+            | {pair.valid_from for pair in tables.pairs if pair.valid_from is not None}
+        )
+        self._gases = known_gases(tables.gwps)
+        self._fuels = {pair.fuel for pair in tables.pairs} | {
+            f.activity for f in tables.factors if f.basis in _FUEL_BASES
+        }
+        self._activities = {f.activity for f in tables.factors}
+
+    def of(self, activity: Activity, bases: frozenset[str] | None = None) -> Solution:
+        """Return the rates over an activity's dates: across windows, weighted by days.
+
+        A day without a factor leaves the whole without one: part of an amount is no amount.
+
+        Args:
+            activity: what was done.
+            bases: of electricity, if not its consumption.
+        """
+        parts: list[tuple[date, date, Solution]] = []
+        for start, end in self._pieces(activity):
+            found = self._during(activity, start, end, bases)
+            if parts and _same(parts[-1][2], found):
+                start = parts.pop()[0]  # noqa: PLW2901 # the piece begins where the one before it did
+                found = self._during(activity, start, end, bases)
+            parts.append((start, end, found))
+        return _weighted(
+            [(found, Fraction((end - first).days, activity.days)) for first, end, found in parts]
+        )
+
+    def knows(self, activity: str) -> bool:
+        """Say whether any table has the activity."""
+        return activity in self._activities | self._fuels | self._gases | self._tables.unconfirmed
+
+    def burns(self, activity: str) -> bool:
+        """Say whether an activity is the burning of a fuel."""
+        named = self._named(activity)
+        return fuel_of(activity) in self._fuels or (named is not None and named.basis in _FUEL_BASES)
+
+    def releases(self, activity: str) -> bool:
+        """Say whether an activity is the escape of a gas that it names."""
+        return activity in self._gases and activity not in self._activities
+
+    def bases(self, activity: str) -> frozenset[str]:
+        """Return the bases of the rows of an activity, or of the one named for it."""
+        named = self._named(activity)
+        return frozenset(
+            [named.basis] if named else [f.basis for f in self._tables.factors if f.activity == activity]
+        )
+
+    def pair_of(self, activity: Activity, day: date) -> ChosenPair:
+        """Return the fuel pair of a date."""
+        return choose_pair(self._tables.pairs, activity, self._choice.purpose, self._choice.as_of, day)
+
+    def search_of(self, activity: Activity, bases: frozenset[str] | None = None) -> Search:
+        """Return what is asked of emission_factors for an activity."""
+        name = activity.activity
+        named = self._choice.use.get(name) if bases is None else None
+        if bases is None and name == ELECTRICITY:
+            bases = CONSUMPTION
+        return Search(
+            name,
+            activity.geography,
+            self._choice.purpose,
+            self._choice.as_of,
+            bases=None if named else bases,
+            named=named,
+            carries=not (name == ELECTRICITY and self._choice.purpose == "k_ets"),
+        )
+
+    def _named(self, activity: str) -> Factor | None:
+        wanted = self._choice.use.get(activity)
+        return next((f for f in self._tables.factors if f.factor_id == wanted), None)
+
+    def _pieces(self, activity: Activity) -> Iterable[tuple[date, date]]:
+        cuts = [edge for edge in self._edges if activity.start < edge < activity.end]
+        return zip([activity.start, *cuts], [*cuts, activity.end], strict=True)
+
+    def _during(self, activity: Activity, first: date, end: date, bases: frozenset[str] | None) -> Solution:
+        last = end - timedelta(days=1)
+        if self.releases(activity.activity):
+            return self._released(activity)
+        if self.burns(activity.activity):
+            return self._burned(activity, first, last)
+        found = find(self._tables.factors, self.search_of(activity, bases), first, last)
+        if not found.rows:
+            return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
+        return _of_rows(found, lambda _, per: self._tables.conversion.plain(activity, per))
+
+    def _released(self, activity: Activity) -> Solution:
+        amount = self._tables.conversion.plain(activity, "kg")
+        if amount.value is None:
+            return Solution((), (), "exact", reasons=amount.reasons)
+        return Solution((Rate(activity.activity, amount.value, activity.activity, (0.0, 0.0)),), (), "exact")
+
+    def _burned(self, activity: Activity, first: date, last: date) -> Solution:
+        """Burn by a row of the activity's own place or one that is named, else by the pair of the fuel."""
+        named = self._named(activity.activity)
+        if named is None and activity.geography == EVERYWHERE:
+            return self._by_pair(activity, first, last)
+        search = replace(
+            self.search_of(activity), global_too=False, named=None if named is None else named.factor_id
+        )
+        found = find(self._tables.factors, search, first, last)
+        if not found.rows:
+            return (
+                self._by_pair(activity, first, last)
+                if named is None
+                else Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
+            )
+        gross_row = found.rows[0].basis == "hhv"
+        is_net = amount_unit(self._tables.conversion.units, activity.unit).energy_basis in {"net", None}
+        if gross_row and is_net and named is None:
+            return self._by_pair(activity, first, last)  # a gross row is never combined with a net value
+        place = EVERYWHERE if found.rows[0].geography == EVERYWHERE else activity.geography
+        pair = self.pair_of(replace(activity, geography=place), first).pair
+        solved = _of_rows(
+            found,
+            lambda row, per: self._tables.conversion.fuel(activity, per, gross=row.basis == "hhv", pair=pair),
+        )
+        if solved.rates and found.rows[0].gas == "CO2":
+            missing = [gas for gas in _COMPANIONS if gas not in {row.gas for row in found.rows}]
+            solved = self._with_companions(solved, activity, pair, missing, first, last)
+        suspect = (BASIS_SUSPECT,) if gross_row and is_net else ()
+        return self._oxidised(replace(solved, reasons=(*solved.reasons, *suspect)), activity)
+
+    def _by_pair(self, activity: Activity, first: date, last: date) -> Solution:
+        named = next(
+            (p for p in self._tables.pairs if p.pair_id == self._choice.use.get(activity.activity)), None
+        )
+        chosen = self.pair_of(activity, first)
+        if named is not None:
+            chosen = ChosenPair(named, first=True, judged=())
+        if chosen.pair is None and chosen.judged:
+            return Solution((), (), "none", reasons=(NO_FACTOR,))
+        pair = chosen.pair
+        amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
+        co2 = self._co2_of(activity, chosen, amount, first, last)
+        if not co2.rates:
+            return co2
+        solved = self._with_companions(co2, activity, pair, _COMPANIONS, first, last)
+        return self._oxidised(solved, activity)
+
+    def _co2_of(
+        self, activity: Activity, chosen: ChosenPair, amount: Quantity, first: date, last: date
+    ) -> Solution:
+        """Return the CO2 of net energy by the pair's carbon content, else by the IPCC row."""
+        pair = chosen.pair
+        vintage = () if pair is None or chosen.first else (f"vintage:{pair.vintage}",)
+        if pair is not None and pair.carbon is not None:
+            kg = pair.carbon * KG_CO2_PER_TJ_PER_T_C_PER_TJ
+            rows = (pair.pair_id, *(row for row in amount.rows if row != pair.pair_id))
+            match: Match = "exact" if chosen.first else "fallback"
+            solved = Solution((Rate("CO2", kg, pair.pair_id, None),), rows, match, reasons=vintage)
+        else:
+            found = self._ipcc_co2(activity, first, last)
+            if not found.rows:
+                return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
+            solved = _of_rows(found, lambda _, __: Quantity(Fraction(1)), tell_missing=False)
+            stands_in = ("co2_row:ipcc",) if pair is not None and pair.geography != EVERYWHERE else ()
+            local = activity.geography == EVERYWHERE and solved.match == "exact" and not vintage
+            solved = replace(
+                solved,
+                rows=tuple(dict.fromkeys((*amount.rows, *solved.rows))),
+                match="exact" if local else "fallback",
+                reasons=(*vintage, *stands_in, *solved.reasons),
+            )
+        if amount.value is None:
+            return replace(solved, rates=(), reasons=(*solved.reasons, *amount.reasons))
+        ncv = pair.ncv_uncertainty if pair is not None and amount.by_ncv else (0.0, 0.0)
+        scaled = tuple(
+            replace(rate, kg=rate.kg * amount.value, percent=_both(rate.percent, ncv))
+            for rate in solved.rates
+        )
+        return replace(solved, rates=scaled, reasons=(*solved.reasons, *amount.reasons))
+
+    def _ipcc_co2(self, activity: Activity, first: date, last: date) -> Found:
+        fuel = fuel_of(activity.activity)
+        name = fuel if fuel in self._activities else ipcc_name(fuel)
+        gases = frozenset({"CO2", BIOGENIC, COMPOSITE})
+        return find(self._tables.factors, self._ipcc(name, gases), first, last)
+
+    def _ipcc(self, name: str, gases: frozenset[str]) -> Search:
+        return Search(
+            name, EVERYWHERE, self._choice.purpose, self._choice.as_of, bases=frozenset({"lhv"}), gases=gases
+        )
+
+    def _with_companions(
+        self,
+        solved: Solution,
+        activity: Activity,
+        pair: Pair | None,
+        gases: Iterable[str],
+        first: date,
+        last: date,
+    ) -> Solution:
+        """Add CH4 and N2O by the IPCC rows per net energy, as far as there are any."""
+        if any(rate.gas == COMPOSITE for rate in solved.rates):
+            return solved
+        amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
+        ncv = pair.ncv_uncertainty if pair is not None and amount.by_ncv else (0.0, 0.0)
+        for gas in gases:
+            found = find(
+                self._tables.factors, self._ipcc(ipcc_name(activity.activity), frozenset({gas})), first, last
+            )
+            if not found.rows or amount.value is None:
+                solved = replace(solved, reasons=(*solved.reasons, f"gas_factor_missing:{gas}"))
+                continue
+            part = _of_rows(found, lambda _, __: Quantity(amount.value), tell_missing=False)
+            rates = tuple(replace(rate, percent=_both(rate.percent, ncv)) for rate in part.rates)
+            solved = replace(solved, rates=(*solved.rates, *rates), rows=(*solved.rows, *part.rows))
+        return solved
+
+    def _oxidised(self, solved: Solution, activity: Activity) -> Solution:
+        """Multiply CO2, and only CO2, by the share of carbon that oxidises."""
+        share, rows = oxidation(self._tables.parameters, activity, self._choice.purpose, self._choice.as_of)
+        if share is None:
+            return replace(solved, rates=(), reasons=(*solved.reasons, NO_FACTOR))
+        rates = tuple(
+            replace(rate, kg=rate.kg * share) if rate.gas in {"CO2", BIOGENIC} else rate
+            for rate in solved.rates
+        )
+        return replace(solved, rates=rates, rows=tuple(dict.fromkeys((*solved.rows, *rows))))
+
+
+def _of_rows(
+    found: Found, quantity: Callable[[Factor, str], Quantity], *, tell_missing: bool = True
+) -> Solution:
+    """Turn rows into rates.
+
+    Args:
+        found: the rows.
+        quantity: what one unit of the activity is in the unit that a row is per.
+        tell_missing: whether a vintage of electricity or heat without CH4 or N2O says so.
+    """
+    rates: list[Rate] = []
+    rows = [row.factor_id for row in found.rows]
+    reasons = [f"carried_forward:{found.carried_years}y"] if found.carried_years else []
+    for row in found.rows:
+        mass, per = factor_unit(row.unit) or (Fraction(0), "")
+        amount = quantity(row, per) if per else Quantity(None, reasons=(UNIT_NOT_CONVERTIBLE,))
+        rows += amount.rows
+        reasons += amount.reasons
+        if amount.value is None:
+            return Solution(
+                (), tuple(dict.fromkeys(rows)), found.match, bool(found.carried_years), _once(reasons)
+            )
+        own_set = ("unstated" if row.gwp_set == "none" else row.gwp_set) if row.gas == COMPOSITE else None
+        rates.append(Rate(row.gas, row.value * mass * amount.value, row.factor_id, row.uncertainty, own_set))
+    gases = {row.gas for row in found.rows}
+    if tell_missing and COMPOSITE not in gases and found.rows[0].basis in _WITH_COMPANIONS:
+        reasons += [f"gas_factor_missing:{gas}" for gas in _COMPANIONS if gas not in gases]
+    return Solution(
+        tuple(rates), tuple(dict.fromkeys(rows)), found.match, bool(found.carried_years), _once(reasons)
+    )
+
+
+def _once(codes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(codes))
+
+
+def _both(first: Percent | None, second: Percent | None) -> Percent | None:
+    """Combine the distances of two factors of a product, by quadrature."""
+    if first is None or second is None:
+        return None
+    return (math.hypot(first[0], second[0]), math.hypot(first[1], second[1]))
+
+
+def _same(one: Solution, other: Solution) -> bool:
+    return (one.rows, one.match, bool(one.rates)) == (other.rows, other.match, bool(other.rates))
+
+
+def _weighted(parts: Sequence[tuple[Solution, Fraction]]) -> Solution:
+    """Add solutions by their share of the days; one that has no rates leaves none."""
+    rows = _once(row for solution, _ in parts for row in solution.rows)
+    provisional = any(solution.provisional for solution, _ in parts)
+    broken = next((solution for solution, _ in parts if not solution.rates), None)
+    if broken is not None:
+        return replace(broken, rows=rows, provisional=provisional)
+    rates = tuple(replace(rate, kg=rate.kg * share) for solution, share in parts for rate in solution.rates)
+    match = max((solution.match for solution, _ in parts), key=MATCHES.index)
+    reasons = _once(code for solution, _ in parts for code in solution.reasons)
+    return Solution(rates, rows, match, provisional, reasons)
