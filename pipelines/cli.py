@@ -16,6 +16,7 @@ import pydantic
 import typer
 
 from pipelines.cli_emissions import emissions_app
+from pipelines.cli_factors import factors_app
 from pipelines.cli_templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
@@ -40,6 +41,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(kpis_app, name="kpis")
 app.add_typer(templates_app, name="templates")
 app.add_typer(emissions_app, name="emissions")
+app.add_typer(factors_app, name="factors")
 
 
 def main() -> None:

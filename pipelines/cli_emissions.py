@@ -1,7 +1,7 @@
 """The menu of emissions from files: `digital-cluster emissions ...`. Parses, calls; no logic."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -36,7 +36,7 @@ def evaluate_emissions(  # noqa: PLR0913, PLR0917 # the options of the command
         str | None, typer.Option(metavar="SET", help="GWP set. Default: SAR for k_ets, else AR5.")
     ] = None,
     methane_origin: Annotated[
-        Literal["fossil", "nonfossil"] | None, typer.Option(help="Take the GWP of methane by its origin.")
+        str | None, typer.Option(help="fossil or nonfossil: take methane's GWP of that origin.")
     ] = None,
     use: Annotated[
         list[str] | None, typer.Option(metavar="ACTIVITY=FACTOR_ID", help="Row to use for an activity.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import polars as pl
 
@@ -68,7 +68,7 @@ class EmissionOptions:
     accepted_instruments: tuple[str, ...] = ()
     as_of: str | None = None
     gwp: str | None = None
-    methane_origin: MethaneOrigin | None = None
+    methane_origin: str | None = None
     use: tuple[str, ...] = ()
 
 
@@ -92,7 +92,7 @@ def evaluate_file(activities: Path, files: FactorFiles, options: EmissionOptions
         purpose,
         as_of,
         options.gwp,
-        options.methane_origin,
+        read_origin(options.methane_origin),
         read_use(options.use, tables),
         options.accepted_instruments,
     )
@@ -118,14 +118,33 @@ def read_purpose(text: str) -> str:
     return text
 
 
+def read_origin(text: str | None) -> MethaneOrigin | None:
+    """Read a --methane-origin; null: it isn't given.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: neither fossil nor nonfossil.
+    """
+    if text is not None and text not in get_args(MethaneOrigin):
+        raise fault(
+            f"--methane-origin {text}: write fossil or nonfossil",
+            f"--methane-origin {text}: fossil이나 nonfossil을 쓰세요",
+        )
+    return cast("MethaneOrigin | None", text)
+
+
 def read_date(option: str, text: str | None) -> date | None:
-    """Read a date of an option; null: it isn't given.
+    """Read a date of an option, as `read_day`; null: it isn't given."""
+    return None if text is None else read_day(option, text)
+
+
+def read_day(option: str, text: str) -> date:
+    """Read a date of an option.
 
     Raises:
         OperatorError: UNUSABLE_INPUT: it is no date.
     """
-    day = None if text is None else date_of(text)
-    if text is not None and day is None:
+    day = date_of(text)
+    if day is None:
         raise fault(
             f"{option} {text!r} is no date: write it like 2025-11-03",
             f"{option} {text!r}은(는) 날짜가 아닙니다. 2025-11-03처럼 쓰세요",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from pipelines.domain.emissions.activities import Activity
-from pipelines.domain.emissions.figures import Figure, figure, flagged, scope_of
+from pipelines.domain.emissions.figures import Figure, figure, flagged, scope_of, with_uncertainty
 from pipelines.domain.emissions.gases import GwpSet, MethaneOrigin, gwp_set
 from pipelines.domain.emissions.plausibility import flags
 from pipelines.domain.emissions.rates import Choice, Rates, Tables
@@ -63,7 +63,7 @@ def evaluate(
     figures: list[Figure] = []
     for activity, marks in zip(activities, flags(activities, rates, tables.conversion), strict=True):
         made = _figures_of(activity, rates, tables, gwps, request, doubled)
-        figures += [flagged(one, marks) for one in made]
+        figures += [flagged(with_uncertainty(one), marks) for one in made]
     return figures, totals(figures, gwps.name)
 
 

@@ -106,7 +106,7 @@ def scope_of(rates: Rates, activity: str) -> Scope:
 
 
 def figure(activity: Activity, scope: Scope, method: Method, solution: Solution, gwps: GwpSet) -> Figure:
-    """Return the figure of an activity whose rates are known."""
+    """Return the figure of an activity by its rates, without its uncertainty."""
     amount = activity.amount
     if amount is None or not solution.rates:
         reasons = solution.reasons if not solution.rates else (*solution.reasons, MISSING_AMOUNT)
@@ -118,13 +118,12 @@ def figure(activity: Activity, scope: Scope, method: Method, solution: Solution,
     lacking = dict.fromkeys(f"gwp_missing:{part.rate.gas}" for part in parts if part.co2e_kg is None)
     sets = dict.fromkeys(rate.gwp_set or gwps.name for rate in solution.rates)
     differs = ("gwp_set_differs",) if any(name != gwps.name for name in sets) else ()
-    made = Figure(
+    return Figure(
         activity, scope, method, parts,
         None if lacking else sum((part.co2e_kg or Fraction(0) for part in parts), Fraction(0)),
         solution.rows, solution.match, solution.provisional, ";".join(sets), None,
         (*solution.reasons, *lacking, *differs),
     )  # fmt: skip
-    return with_uncertainty(made)
 
 
 def _part(rate: Rate, amount: Fraction, gwps: GwpSet) -> Part:

@@ -217,9 +217,11 @@ def _judge(rows: Sequence[Factor], search: Search, first: date, last: date) -> t
     chosen = found.rows[0]
     used = (chosen,) if chosen.gas == COMPOSITE else _vintage_of(chosen, usable)
     beside = "alternative_of_gas_rows" if chosen.gas != COMPOSITE else "less_preferred"
+    of_vintage = {row.vintage: why[row.factor_id] for row in leads if row.factor_id in why}
     for row in usable:
         if row not in used:
-            why.setdefault(row.factor_id, beside if row.gas == COMPOSITE else "less_preferred")
+            alternative = beside if row.gas == COMPOSITE else "less_preferred"
+            why.setdefault(row.factor_id, of_vintage.get(row.vintage, alternative))
     if not named and chosen.geography != search.geography:
         found = replace(found, match="fallback")
     return replace(found, rows=used), why

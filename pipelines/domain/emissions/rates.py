@@ -7,7 +7,7 @@ look-up itself (lookup), amounts, sums of gases, market instruments.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -60,7 +60,7 @@ class Tables:
         gwps: gwp.
         parameters: parameters.
         conversion: units, and NCV/GCV where a pair has no GCV.
-        unconfirmed: activities that only unconfirmed rows know.
+        unconfirmed: activities that only unconfirmed rows know, with the row's id.
     """
 
     factors: tuple[Factor, ...]
@@ -68,7 +68,7 @@ class Tables:
     gwps: pl.DataFrame
     parameters: pl.DataFrame
     conversion: Conversion
-    unconfirmed: frozenset[str] = frozenset()
+    unconfirmed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ class Rates:
 
     def knows(self, activity: str) -> bool:
         """Say whether any table has the activity."""
-        return activity in self._activities | self._fuels | self._gases | self._tables.unconfirmed
+        known = self._activities | self._fuels | self._gases
+        return activity in known or activity in self._tables.unconfirmed
 
     def burns(self, activity: str) -> bool:
         """Say whether an activity is the burning of a fuel."""
@@ -185,6 +186,14 @@ class Rates:
         return frozenset(
             [named.basis] if named else [f.basis for f in self._tables.factors if f.activity == activity]
         )
+
+    def unit_of(self, activity: str) -> str | None:
+        """Return the unit that the rows of an activity are per, or the one of the row named for it."""
+        rows = [f for f in self._tables.factors if f.activity == activity]
+        parts = (
+            factor_unit((self._named(activity) or rows[0]).unit) if rows or self._named(activity) else None
+        )
+        return None if parts is None else parts[1]
 
     def pair_of(self, activity: Activity, day: date) -> ChosenPair:
         """Return the fuel pair of a date."""
@@ -291,7 +300,7 @@ class Rates:
             match: Match = "exact" if chosen.first else "fallback"
             solved = Solution((Rate("CO2", kg, pair.pair_id, None),), rows, match, reasons=vintage)
         else:
-            found = self._ipcc_co2(activity, first, last)
+            found = find(self._tables.factors, self.co2_search(activity), first, last)
             if not found.rows:
                 return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
             solved = _of_rows(found, lambda _, __: Quantity(Fraction(1)), tell_missing=False)
@@ -312,13 +321,14 @@ class Rates:
         )
         return replace(solved, rates=scaled, reasons=(*solved.reasons, *amount.reasons))
 
-    def _ipcc_co2(self, activity: Activity, first: date, last: date) -> Found:
+    def co2_search(self, activity: Activity) -> Search:
+        """Return what is asked of emission_factors for a fuel's CO2 per net energy, anywhere."""
         fuel = fuel_of(activity.activity)
         name = fuel if fuel in self._activities else ipcc_name(fuel)
-        gases = frozenset({"CO2", BIOGENIC, COMPOSITE})
-        return find(self._tables.factors, self._ipcc(name, gases), first, last)
+        return self.ipcc_search(name, frozenset({"CO2", BIOGENIC, COMPOSITE}))
 
-    def _ipcc(self, name: str, gases: frozenset[str]) -> Search:
+    def ipcc_search(self, name: str, gases: frozenset[str]) -> Search:
+        """Return what is asked of emission_factors for gases of a fuel per net energy, anywhere."""
         return Search(
             name, EVERYWHERE, self._choice.purpose, self._choice.as_of, bases=frozenset({"lhv"}), gases=gases
         )
@@ -338,9 +348,8 @@ class Rates:
         amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
         ncv = pair.ncv_uncertainty if pair is not None and amount.by_ncv else (0.0, 0.0)
         for gas in gases:
-            found = find(
-                self._tables.factors, self._ipcc(ipcc_name(activity.activity), frozenset({gas})), first, last
-            )
+            search = self.ipcc_search(ipcc_name(activity.activity), frozenset({gas}))
+            found = find(self._tables.factors, search, first, last)
             if not found.rows or amount.value is None:
                 solved = replace(solved, reasons=(*solved.reasons, f"gas_factor_missing:{gas}"))
                 continue

@@ -104,15 +104,15 @@ def market_figure(
         judged: its claim.
         conversion: units.
     """
-    residual = rates.of(activity, RESIDUAL) if activity.activity == ELECTRICITY else location
-    solution = residual if residual.rates and residual is not location else location
-    if solution is location:
-        solution = replace(location, reasons=(*location.reasons, NO_RESIDUAL))
-    if judged.kwh and solution.rates and activity.amount and not judged.void:
+    residual = rates.of(activity, RESIDUAL) if activity.activity == ELECTRICITY else None
+    solution = residual if residual is not None and residual.rates else location
+    if judged.void:
+        solution = replace(solution, rates=())
+    if solution.rates and residual is not solution:
+        solution = replace(solution, reasons=(*solution.reasons, NO_RESIDUAL))
+    if judged.kwh and solution.rates and activity.amount:
         solution = _blended(activity, solution, judged.kwh, conversion)
     made = figure(activity, "2", "market", solution, gwps)
-    if judged.void:
-        made = replace(made, parts=(), co2e_kg=None, percent=None, reasons=solution.reasons)
     return replace(made, reasons=tuple(dict.fromkeys((*made.reasons, *judged.reasons))))
 
 

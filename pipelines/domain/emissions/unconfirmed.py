@@ -25,10 +25,10 @@ class Accepted:
     pairs: tuple[Pair, ...]
 
 
-def factor_activities(unconfirmed: pl.DataFrame) -> frozenset[str]:
-    """Return the activities that unconfirmed rows would add a factor for."""
+def factor_activities(unconfirmed: pl.DataFrame) -> Mapping[str, str]:
+    """Return the activities that unconfirmed rows would add a factor for, with the row's id."""
     rows = unconfirmed.filter((pl.col("target_table") == "emission_factors") & pl.col("lower_95").is_null())
-    return frozenset(rows["subject"])
+    return dict(rows.select("subject", "row_id").iter_rows())
 
 
 def accepted(
