@@ -355,7 +355,12 @@ class Rates:
                 continue
             part = _of_rows(found, lambda _, __: Quantity(amount.value), tell_missing=False)
             rates = tuple(replace(rate, percent=_both(rate.percent, ncv)) for rate in part.rates)
-            solved = replace(solved, rates=(*solved.rates, *rates), rows=(*solved.rows, *part.rows))
+            solved = replace(
+                solved,
+                rates=(*solved.rates, *rates),
+                rows=_once((*solved.rows, *part.rows, *amount.rows)),
+                reasons=_once((*solved.reasons, *amount.reasons)),
+            )
         return solved
 
     def _oxidised(self, solved: Solution, activity: Activity) -> Solution:
