@@ -830,6 +830,54 @@ def test_a_suppliers_factor_goes_before_the_pair_of_the_fuel(monkeypatch: pytest
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("cells", "co2_kg", "match"),
+    [
+        # it ended: the pair of the year goes before a supplier's factor that would be carried forward
+        ({"valid_from": "2022-01-01", "valid_to": "2023-01-01"}, 0.0353 * 20.09 * 44000 / 12, "exact"),
+        # what happened before the fuel came is not its burning
+        ({"basis": "upstream"}, 0.0353 * 20.09 * 44000 / 12, "exact"),
+        # per gross energy, for litres: not combined with a net value
+        ({"basis": "hhv"}, 0.0353 * 20.09 * 44000 / 12, "exact"),
+        ({"unit": "kgCO2/L", "value": "2.5"}, 2500.0, "exact"),
+        ({"unit": "tCO2/kL", "value": "2.5"}, 2500.0, "exact"),
+        # GLOBAL does not go before Korea
+        ({"geography": "GLOBAL", "unit": "kgCO2/L", "value": "2.5"}, 0.0353 * 20.09 * 44000 / 12, "exact"),
+    ],
+)
+def test_when_an_own_row_of_a_fuel_is_used(
+    cells: dict[str, str], co2_kg: float, match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {
+        "activity": "diesel", "basis": "lhv", "gas": "CO2", "unit": "kgCO2/TJ", "gwp_set": "none",
+        "value": "70000", "valid_from": "2023-01-01", "valid_to": "", "purpose": "any",
+    }  # fmt: skip
+    files = with_factors(own_factor(**(own | cells)))
+    rows = evaluated(monkeypatch, f"d,diesel,1000,L,{Y23},KR\n", *files)
+    check(rows, "d", scope="1", co2_kg=near(co2_kg), ch4_kg=near(0.0353 * 3), factor_match=match)
+
+
+def test_a_row_per_mass_that_holds_everywhere_needs_no_calorific_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = own_factor(
+        activity="acetylene", basis="lhv", gas="CO2", unit="kgCO2/kg", gwp_set="none", value="3.38",
+        geography="GLOBAL", valid_to="",
+    )  # fmt: skip
+    for geography, match in (("GLOBAL", "exact"), ("KR", "fallback")):
+        row = f"w,acetylene,2,t,2024-01-01,2025-01-01,{geography}\n"
+        rows = evaluated(monkeypatch, row, *with_factors(own))
+        check(rows, "w", scope="1", co2_kg=near(6760), ch4_kg="", factor_match=match)
+
+
+def test_a_named_pair_must_have_begun_and_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    files, use = with_fuels(own_fuel()), ("--use", "diesel=diesel:KR:MINE")
+    row = "d,diesel,1000,L,2022-06-01,2022-07-01,KR\n"
+    check(evaluated(monkeypatch, row, *files, *use), "d", co2_kg="", reason="no_factor_for_period")
+    row, as_of = f"d,diesel,1000,L,{Y23},KR\n", ("--as-of", "2023-12-31")
+    check(evaluated(monkeypatch, row, *files, *use, *as_of), "d", co2_kg="", reason="no_factor_for_period")
+
+
 def test_an_own_fuel_pair_changes_no_old_figure_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     row, files = f"d,diesel,1000,L,{Y23},KR\n", with_fuels(own_fuel())
     check(evaluated(monkeypatch, row, *files), "d", co2_kg=near(0.0353 * 20.09 * 44000 / 12))

@@ -75,8 +75,7 @@ def _verdicts(tables: Tables, rates: Rates, asked: Activity, day: date) -> Itera
         return
     yield from rates.pair_of(asked, day).judged
     if asked.geography != EVERYWHERE or rates.search_of(asked).named is not None:
-        search = replace(rates.search_of(asked), global_too=False)
-        yield from consider(tables.factors, search, day)[1]
+        yield from consider(tables.factors, rates.own_search(asked), day)[1]
     yield from consider(tables.factors, rates.co2_search(asked), day)[1]
     for gas in ("CH4", "N2O"):
         search = rates.ipcc_search(ipcc_name(asked.activity), frozenset({gas}))

@@ -15,7 +15,7 @@ from typing import Literal
 from pipelines.domain.emissions.activities import Activity
 from pipelines.domain.emissions.gases import COMPOSITE, GwpSet
 from pipelines.domain.emissions.lookup import Match, Percent
-from pipelines.domain.emissions.rates import ELECTRICITY, Rate, Rates, Solution
+from pipelines.domain.emissions.rates import ELECTRICITY, Rate, Rates, Solution, is_upstream
 from pipelines.domain.emissions.uncertainty import Contribution, FactorShare, propagated
 
 Scope = Literal["1", "2", "3", "-"]
@@ -23,7 +23,6 @@ Method = Literal["location", "market", "-"]
 MISSING_AMOUNT = "missing_element:amount"
 FACTOR_UNKNOWN, AMOUNT_UNKNOWN = "factor_uncertainty_unknown", "amount_uncertainty_unknown"
 _OWN_GROUPS = frozenset({"CH4", "N2O"})
-_UPSTREAM = frozenset({"upstream", "transport", "freight", "cradle"})
 _HEAT = frozenset({"heat", "steam"})
 _SCOPE_OF_BASIS: dict[str, Scope] = {
     "consumption_end": "2", "generation_end": "2", "residual_mix": "2", "delivered_heat": "2",
@@ -89,9 +88,8 @@ class Figure:
 
 def scope_of(rates: Rates, activity: str) -> Scope:
     """Return the scope of an activity: by its name, by the gas or fuel that it is, by its rows' basis."""
-    words = {*re.split(r"[_\s-]", activity.lower())}
     bases = rates.bases(activity)
-    if words & _UPSTREAM or any(set(re.split(r"[_\s-]", b.lower())) & _UPSTREAM for b in bases):
+    if is_upstream(activity) or (bases and all(is_upstream(basis) for basis in bases)):
         return "3"
     if activity == ELECTRICITY:
         return "2"
@@ -100,7 +98,7 @@ def scope_of(rates: Rates, activity: str) -> Scope:
     scopes = {_SCOPE_OF_BASIS.get(basis, "-") for basis in bases}
     if len(scopes) == 1:
         return scopes.pop()
-    if words & _HEAT:
+    if _HEAT & {*re.split(r"[_\s-]", activity.lower())}:
         return "2"
     return "1" if rates.knows(activity) and not bases else "-"
 

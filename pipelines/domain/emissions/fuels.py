@@ -106,13 +106,13 @@ class Quantity:
         value: null: it can't be told.
         rows: ids of the rows used for it.
         reasons: why not, or what stood in.
-        by_ncv: whether a calorific value was used.
+        percent: 95 % distances of a calorific value that was used [%]; null: not known; 0: none was.
     """
 
     value: Fraction | None
     rows: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
-    by_ncv: bool = False
+    percent: Percent | None = (0.0, 0.0)
 
 
 def fuel_pairs(table: pl.DataFrame) -> tuple[Pair, ...]:
@@ -158,17 +158,27 @@ def phase(fuel: str) -> str:
 
 
 def choose_pair(
-    pairs: Sequence[Pair], activity: Activity, purpose: str, as_of: date | None, day: date
+    pairs: Sequence[Pair],
+    activity: Activity,
+    purpose: str,
+    as_of: date | None,
+    day: date,
+    *,
+    named: str | None = None,
 ) -> ChosenPair:
     """Return the first pair of the fuel that is complete, known and begun, in the order of the purpose.
 
     A pair is complete if it has an NCV: where a Korean one lacks its carbon content, the IPCC CO2 row stands
-    in.
+    in. One that is named by its id comes before all, if it is complete, known and begun.
     """
     of_fuel = [pair for pair in pairs if pair.fuel == fuel_of(activity.activity)]
     ordered, wanted = _ordered(of_fuel, activity.geography, purpose)
+    meant = [pair for pair in pairs if pair.pair_id == named]
+    if meant:
+        of_fuel = [*of_fuel, *(pair for pair in meant if pair not in of_fuel)]
+        ordered, wanted = meant, (meant[0].geography, meant[0].vintage)
     judged = [
-        Considered(pair.pair_id, taken=False, why="not_of_this_purpose_or_place")
+        Considered(pair.pair_id, taken=False, why="not_named" if meant else "not_of_this_purpose_or_place")
         for pair in of_fuel
         if pair not in ordered
     ]
@@ -288,9 +298,9 @@ class Conversion:
             return Quantity(None, reasons=volume.reasons or (UNIT_NOT_CONVERTIBLE,))
         net = volume.value * pair.ncv * energy
         if not gross:
-            return Quantity(net, (pair.pair_id,), by_ncv=True)
+            return Quantity(net, (pair.pair_id,), percent=pair.ncv_uncertainty)
         ratio, rows, reasons = self.net_to_gross(activity, pair)
-        return Quantity(net / ratio, (pair.pair_id, *rows), reasons, by_ncv=True)
+        return Quantity(net / ratio, (pair.pair_id, *rows), reasons, pair.ncv_uncertainty)
 
     def _volume(self, activity: Activity, per: str) -> Quantity:
         """Convert an amount of a fuel; a metered m3 of gas only by its temperature and pressure."""

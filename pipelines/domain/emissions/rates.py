@@ -46,6 +46,7 @@ _ELECTRICITY_BASES = frozenset({"consumption_end", "generation_end", "residual_m
 _FUEL_BASES = frozenset({"lhv", "hhv"})
 _WITH_COMPANIONS = frozenset({"consumption_end", "delivered_heat"})
 _COMPANIONS = ("CH4", "N2O")
+_UPSTREAM = frozenset({"upstream", "transport", "freight", "cradle"})
 _UNIT = re.compile(r"^(g|kg|t)(?P<gas>[A-Z][A-Za-z0-9-]*)/(?P<per>.+)$")
 _KG = {"g": Fraction(1, 1000), "kg": Fraction(1), "t": Fraction(1000)}
 
@@ -130,6 +131,11 @@ def factor_unit(unit: str) -> tuple[Fraction, str] | None:
     return None if parts is None else (_KG[parts[1]], parts["per"])
 
 
+def is_upstream(name: str) -> bool:
+    """Say whether an activity or basis is of scope 3: what happens before or between factories."""
+    return bool(_UPSTREAM & {*re.split(r"[_\s-]", name.lower())})
+
+
 class Rates:
     """Finds the rates of activities."""
 
@@ -174,7 +180,9 @@ class Rates:
     def burns(self, activity: str) -> bool:
         """Say whether an activity is the burning of a fuel."""
         named = self._named(activity)
-        return fuel_of(activity) in self._fuels or (named is not None and named.basis in _FUEL_BASES)
+        if named is not None and named.basis not in _FUEL_BASES:
+            return fuel_of(activity) in self._fuels
+        return fuel_of(activity) in self._fuels or named is not None or self._named_pair(activity)
 
     def releases(self, activity: str) -> bool:
         """Say whether an activity is the escape of a gas that it names."""
@@ -197,14 +205,16 @@ class Rates:
 
     def pair_of(self, activity: Activity, day: date) -> ChosenPair:
         """Return the fuel pair of a date."""
-        return choose_pair(self._tables.pairs, activity, self._choice.purpose, self._choice.as_of, day)
+        named = self._choice.use.get(activity.activity)
+        choice = self._choice
+        return choose_pair(self._tables.pairs, activity, choice.purpose, choice.as_of, day, named=named)
 
     def search_of(self, activity: Activity, bases: frozenset[str] | None = None) -> Search:
         """Return what is asked of emission_factors for an activity."""
         name = activity.activity
         named = self._choice.use.get(name) if bases is None else None
-        if bases is None and name == ELECTRICITY:
-            bases = CONSUMPTION
+        if bases is None:
+            bases = CONSUMPTION if name == ELECTRICITY else self._usable_bases(name)
         return Search(
             name,
             activity.geography,
@@ -214,6 +224,24 @@ class Rates:
             named=named,
             carries=not (name == ELECTRICITY and self._choice.purpose == "k_ets"),
         )
+
+    def own_search(self, activity: Activity) -> Search:
+        """Return what is asked of emission_factors for a fuel at its own place, or for the row named."""
+        named = self._named(activity.activity)
+        wanted = None if named is None else named.factor_id
+        return replace(self.search_of(activity), global_too=False, named=wanted)
+
+    def _usable_bases(self, activity: str) -> frozenset[str] | None:
+        """Return the bases of rows that are the activity itself, not what happened before it."""
+        return (
+            None
+            if is_upstream(activity)
+            else frozenset(b for b in self.bases(activity) if not is_upstream(b))
+        )
+
+    def _named_pair(self, activity: str) -> bool:
+        wanted = self._choice.use.get(activity)
+        return any(pair.pair_id == wanted for pair in self._tables.pairs)
 
     def _named(self, activity: str) -> Factor | None:
         wanted = self._choice.use.get(activity)
@@ -243,83 +271,81 @@ class Rates:
     def _burned(self, activity: Activity, first: date, last: date) -> Solution:
         """Burn by a row of the activity's own place or one that is named, else by the pair of the fuel."""
         named = self._named(activity.activity)
-        if named is None and activity.geography == EVERYWHERE:
+        if named is None and (activity.geography == EVERYWHERE or self._named_pair(activity.activity)):
             return self._by_pair(activity, first, last)
-        search = replace(
-            self.search_of(activity), global_too=False, named=None if named is None else named.factor_id
-        )
-        found = find(self._tables.factors, search, first, last)
+        found = find(self._tables.factors, self.own_search(activity), first, last)
+        if named is None and self._prefers_pair(activity, found, first):
+            return self._by_pair(activity, first, last)
         if not found.rows:
-            return (
-                self._by_pair(activity, first, last)
-                if named is None
-                else Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
-            )
-        gross_row = found.rows[0].basis == "hhv"
-        is_net = amount_unit(self._tables.conversion.units, activity.unit).energy_basis in {"net", None}
-        if gross_row and is_net and named is None:
-            return self._by_pair(activity, first, last)  # a gross row is never combined with a net value
+            return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
         place = EVERYWHERE if found.rows[0].geography == EVERYWHERE else activity.geography
         pair = self.pair_of(replace(activity, geography=place), first).pair
-        solved = _of_rows(
-            found,
-            lambda row, per: self._tables.conversion.fuel(activity, per, gross=row.basis == "hhv", pair=pair),
-        )
+        solved = self._by_rows(activity, found, pair)
         if solved.rates and found.rows[0].gas == "CO2":
             missing = [gas for gas in _COMPANIONS if gas not in {row.gas for row in found.rows}]
-            solved = self._with_companions(solved, activity, pair, missing, first, last)
-        suspect = (BASIS_SUSPECT,) if gross_row and is_net else ()
-        return self._oxidised(replace(solved, reasons=(*solved.reasons, *suspect)), activity)
-
-    def _by_pair(self, activity: Activity, first: date, last: date) -> Solution:
-        named = next(
-            (p for p in self._tables.pairs if p.pair_id == self._choice.use.get(activity.activity)), None
-        )
-        chosen = self.pair_of(activity, first)
-        if named is not None:
-            chosen = ChosenPair(named, first=True, judged=())
-        if chosen.pair is None and chosen.judged:
-            return Solution((), (), "none", reasons=(NO_FACTOR,))
-        pair = chosen.pair
-        amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
-        co2 = self._co2_of(activity, chosen, amount, first, last)
-        if not co2.rates:
-            return co2
-        solved = self._with_companions(co2, activity, pair, _COMPANIONS, first, last)
+            solved = self._with_companions(solved, activity, pair, missing, (first, last))
+        if found.rows[0].basis == "hhv" and self._is_net(activity):
+            solved = replace(solved, reasons=(*solved.reasons, BASIS_SUSPECT))
         return self._oxidised(solved, activity)
 
-    def _co2_of(
-        self, activity: Activity, chosen: ChosenPair, amount: Quantity, first: date, last: date
-    ) -> Solution:
-        """Return the CO2 of net energy by the pair's carbon content, else by the IPCC row."""
-        pair = chosen.pair
-        vintage = () if pair is None or chosen.first else (f"vintage:{pair.vintage}",)
-        if pair is not None and pair.carbon is not None:
-            kg = pair.carbon * KG_CO2_PER_TJ_PER_T_C_PER_TJ
-            rows = (pair.pair_id, *(row for row in amount.rows if row != pair.pair_id))
-            match: Match = "exact" if chosen.first else "fallback"
-            solved = Solution((Rate("CO2", kg, pair.pair_id, None),), rows, match, reasons=vintage)
-        else:
-            found = find(self._tables.factors, self.co2_search(activity), first, last)
-            if not found.rows:
-                return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
-            solved = _of_rows(found, lambda _, __: Quantity(Fraction(1)), tell_missing=False)
-            stands_in = ("co2_row:ipcc",) if pair is not None and pair.geography != EVERYWHERE else ()
-            local = activity.geography == EVERYWHERE and solved.match == "exact" and not vintage
-            solved = replace(
-                solved,
-                rows=tuple(dict.fromkeys((*amount.rows, *solved.rows))),
-                match="exact" if local else "fallback",
-                reasons=(*vintage, *stands_in, *solved.reasons),
-            )
-        if amount.value is None:
-            return replace(solved, rates=(), reasons=(*solved.reasons, *amount.reasons))
-        ncv = pair.ncv_uncertainty if pair is not None and amount.by_ncv else (0.0, 0.0)
-        scaled = tuple(
-            replace(rate, kg=rate.kg * amount.value, percent=_both(rate.percent, ncv))
-            for rate in solved.rates
+    def _prefers_pair(self, activity: Activity, found: Found, day: date) -> bool:
+        """Say whether the pair of the fuel goes before what the activity's own place has.
+
+        It does before nothing, before a row that would be carried forward, and before a row per gross energy
+        where the amount is net: the two are never combined.
+        """
+        if not found.rows:
+            return True
+        if found.rows[0].basis == "hhv" and self._is_net(activity):
+            return True
+        return found.match == "fallback" and self.pair_of(activity, day).pair is not None
+
+    def _is_net(self, activity: Activity) -> bool:
+        unit = amount_unit(self._tables.conversion.units, activity.unit)
+        return unit.energy_basis in {"net", None}
+
+    def _by_rows(self, activity: Activity, found: Found, pair: Pair | None) -> Solution:
+        """Turn rows of a fuel into rates: per net or gross energy, mass or normal volume."""
+        return _of_rows(
+            found,
+            lambda row, per: self._tables.conversion.fuel(activity, per, gross=row.basis == "hhv", pair=pair),
+            tell_missing=False,
         )
-        return replace(solved, rates=scaled, reasons=(*solved.reasons, *amount.reasons))
+
+    def _by_pair(self, activity: Activity, first: date, last: date) -> Solution:
+        chosen = self.pair_of(activity, first)
+        if chosen.pair is None and chosen.judged:
+            return Solution((), (), "none", reasons=(NO_FACTOR,))
+        if chosen.pair is not None and chosen.pair.carbon is not None:
+            co2 = self._by_carbon(activity, chosen.pair, chosen.pair.carbon)
+        else:
+            co2 = self._by_co2_row(activity, chosen.pair, first, last)
+        if chosen.pair is not None and not chosen.first:
+            reasons = (f"vintage:{chosen.pair.vintage}", *co2.reasons)
+            co2 = replace(co2, match="fallback" if co2.rows else "none", reasons=reasons)
+        if not co2.rates:
+            return co2
+        solved = self._with_companions(co2, activity, chosen.pair, _COMPANIONS, (first, last))
+        return self._oxidised(solved, activity)
+
+    def _by_carbon(self, activity: Activity, pair: Pair, carbon: Fraction) -> Solution:
+        """Return the CO2 of a pair: net energy x carbon content x 44/12."""
+        amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
+        rows = _once((pair.pair_id, *amount.rows))
+        if amount.value is None:
+            return Solution((), rows, "exact", reasons=amount.reasons)
+        kg = carbon * KG_CO2_PER_TJ_PER_T_C_PER_TJ * amount.value
+        return Solution((Rate("CO2", kg, pair.pair_id, None),), rows, "exact", reasons=amount.reasons)
+
+    def _by_co2_row(self, activity: Activity, pair: Pair | None, first: date, last: date) -> Solution:
+        """Return the CO2 of the IPCC row: with the IPCC NCV, or where a Korean pair has no carbon content."""
+        found = find(self._tables.factors, self.co2_search(activity), first, last)
+        if not found.rows:
+            return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
+        solved = self._by_rows(activity, found, pair)
+        if pair is not None and pair.geography != EVERYWHERE:
+            return replace(solved, match="fallback", reasons=("co2_row:ipcc", *solved.reasons))
+        return solved if activity.geography == EVERYWHERE else replace(solved, match="fallback")
 
     def co2_search(self, activity: Activity) -> Search:
         """Return what is asked of emission_factors for a fuel's CO2 per net energy, anywhere."""
@@ -339,27 +365,22 @@ class Rates:
         activity: Activity,
         pair: Pair | None,
         gases: Iterable[str],
-        first: date,
-        last: date,
+        dates: tuple[date, date],
     ) -> Solution:
         """Add CH4 and N2O by the IPCC rows per net energy, as far as there are any."""
         if any(rate.gas == COMPOSITE for rate in solved.rates):
             return solved
-        amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
-        ncv = pair.ncv_uncertainty if pair is not None and amount.by_ncv else (0.0, 0.0)
         for gas in gases:
             search = self.ipcc_search(ipcc_name(activity.activity), frozenset({gas}))
-            found = find(self._tables.factors, search, first, last)
-            if not found.rows or amount.value is None:
+            part = self._by_rows(activity, find(self._tables.factors, search, *dates), pair)
+            if not part.rates:
                 solved = replace(solved, reasons=(*solved.reasons, f"gas_factor_missing:{gas}"))
                 continue
-            part = _of_rows(found, lambda _, __: Quantity(amount.value), tell_missing=False)
-            rates = tuple(replace(rate, percent=_both(rate.percent, ncv)) for rate in part.rates)
             solved = replace(
                 solved,
-                rates=(*solved.rates, *rates),
-                rows=_once((*solved.rows, *part.rows, *amount.rows)),
-                reasons=_once((*solved.reasons, *amount.reasons)),
+                rates=(*solved.rates, *part.rates),
+                rows=_once((*solved.rows, *part.rows)),
+                reasons=_once((*solved.reasons, *part.reasons)),
             )
         return solved
 
@@ -386,25 +407,23 @@ def _of_rows(
         tell_missing: whether a vintage of electricity or heat without CH4 or N2O says so.
     """
     rates: list[Rate] = []
-    rows = [row.factor_id for row in found.rows]
+    rows: list[str] = []
     reasons = [f"carried_forward:{found.carried_years}y"] if found.carried_years else []
     for row in found.rows:
         mass, per = factor_unit(row.unit) or (Fraction(0), "")
         amount = quantity(row, per) if per else Quantity(None, reasons=(UNIT_NOT_CONVERTIBLE,))
-        rows += amount.rows
+        rows += (*amount.rows, row.factor_id)
         reasons += amount.reasons
         if amount.value is None:
-            return Solution(
-                (), tuple(dict.fromkeys(rows)), found.match, bool(found.carried_years), _once(reasons)
-            )
+            every = _once((*rows, *(one.factor_id for one in found.rows)))
+            return Solution((), every, found.match, bool(found.carried_years), _once(reasons))
         own_set = ("unstated" if row.gwp_set == "none" else row.gwp_set) if row.gas == COMPOSITE else None
-        rates.append(Rate(row.gas, row.value * mass * amount.value, row.factor_id, row.uncertainty, own_set))
+        percent = _both(row.uncertainty, amount.percent)
+        rates.append(Rate(row.gas, row.value * mass * amount.value, row.factor_id, percent, own_set))
     gases = {row.gas for row in found.rows}
     if tell_missing and COMPOSITE not in gases and found.rows[0].basis in _WITH_COMPANIONS:
         reasons += [f"gas_factor_missing:{gas}" for gas in _COMPANIONS if gas not in gases]
-    return Solution(
-        tuple(rates), tuple(dict.fromkeys(rows)), found.match, bool(found.carried_years), _once(reasons)
-    )
+    return Solution(tuple(rates), _once(rows), found.match, bool(found.carried_years), _once(reasons))
 
 
 def _once(codes: Iterable[str]) -> tuple[str, ...]:
