@@ -28,7 +28,8 @@ from pipelines.domain.emissions.evaluation import PURPOSES, Request, evaluate
 from pipelines.domain.emissions.figures import Figure
 from pipelines.domain.emissions.gases import BIOGENIC, MethaneOrigin
 from pipelines.domain.emissions.lookup import Percent
-from pipelines.domain.emissions.rates import Tables, factor_unit
+from pipelines.domain.emissions.rates import Tables
+from pipelines.domain.emissions.solutions import factor_unit
 from pipelines.domain.emissions.totals import ALL_ACTIVITIES, BOTH_SCOPES, Total
 from pipelines.jobs.factor_tables import FactorFiles, load_tables, read_use
 

@@ -17,7 +17,8 @@ from pipelines.domain.emissions.evaluation import PURPOSES
 from pipelines.domain.emissions.fuels import Conversion, fuel_pairs, ncv_gcv_ratios
 from pipelines.domain.emissions.gases import BIOGENIC, COMPOSITE, known_gases
 from pipelines.domain.emissions.lookup import factor_rows
-from pipelines.domain.emissions.rates import CONSUMPTION, ELECTRICITY, Tables, factor_unit
+from pipelines.domain.emissions.rates import CONSUMPTION, ELECTRICITY, Tables
+from pipelines.domain.emissions.solutions import factor_unit
 from pipelines.domain.emissions.unconfirmed import accepted, factor_activities
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.reference import tables as reference

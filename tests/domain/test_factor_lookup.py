@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipelines.domain.emissions.explaining import explain
 from pipelines.domain.emissions.fuels import Conversion, fuel_pairs, ncv_gcv_ratios
 from pipelines.domain.emissions.lookup import Factor, Search, consider, factor_rows, find
-from pipelines.domain.emissions.rates import Choice, Tables, factor_unit
+from pipelines.domain.emissions.rates import Choice, Tables
+from pipelines.domain.emissions.solutions import factor_unit
 from pipelines.domain.emissions.unconfirmed import factor_activities
 from pipelines.reference import tables
 

@@ -15,7 +15,8 @@ from typing import Literal
 from pipelines.domain.emissions.activities import Activity
 from pipelines.domain.emissions.gases import COMPOSITE, GwpSet
 from pipelines.domain.emissions.lookup import Match, Percent
-from pipelines.domain.emissions.rates import ELECTRICITY, Rate, Rates, Solution, is_upstream
+from pipelines.domain.emissions.rates import ELECTRICITY, Rates, is_upstream
+from pipelines.domain.emissions.solutions import Rate, Solution
 from pipelines.domain.emissions.uncertainty import Contribution, FactorShare, propagated
 
 Scope = Literal["1", "2", "3", "-"]

@@ -4,9 +4,8 @@ Belongs here: the way from an activity to factors, fuel pairs and conversions. D
 look-up itself (lookup), amounts, sums of gases, market instruments.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -17,11 +16,9 @@ from pipelines.domain.emissions.activities import Activity, amount_unit
 from pipelines.domain.emissions.fuels import (
     BASIS_SUSPECT,
     KG_CO2_PER_TJ_PER_T_C_PER_TJ,
-    UNIT_NOT_CONVERTIBLE,
     ChosenPair,
     Conversion,
     Pair,
-    Quantity,
     choose_pair,
     fuel_of,
     ipcc_name,
@@ -30,25 +27,27 @@ from pipelines.domain.emissions.fuels import (
 from pipelines.domain.emissions.gases import BIOGENIC, COMPOSITE, known_gases
 from pipelines.domain.emissions.lookup import (
     EVERYWHERE,
-    MATCHES,
     NO_FACTOR,
     Factor,
     Found,
-    Match,
-    Percent,
     Search,
     find,
+)
+from pipelines.domain.emissions.solutions import (
+    COMPANIONS,
+    Rate,
+    Solution,
+    factor_unit,
+    of_rows,
+    once,
+    same,
+    weighted,
 )
 
 ELECTRICITY = "electricity"
 CONSUMPTION, RESIDUAL = frozenset({"consumption_end"}), frozenset({"residual_mix"})
-_ELECTRICITY_BASES = frozenset({"consumption_end", "generation_end", "residual_mix"})
 _FUEL_BASES = frozenset({"lhv", "hhv"})
-_WITH_COMPANIONS = frozenset({"consumption_end", "delivered_heat"})
-_COMPANIONS = ("CH4", "N2O")
 _UPSTREAM = frozenset({"upstream", "transport", "freight", "cradle"})
-_UNIT = re.compile(r"^(g|kg|t)(?P<gas>[A-Z][A-Za-z0-9-]*)/(?P<per>.+)$")
-_KG = {"g": Fraction(1, 1000), "kg": Fraction(1), "t": Fraction(1000)}
 
 
 @dataclass(frozen=True)
@@ -73,44 +72,6 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """What one unit emits of one gas.
-
-    Args:
-        gas: of the gas, or CO2e of a composite row.
-        kg: [kg per unit of the activity].
-        row: id of the row whose error it carries.
-        percent: 95 % distances of the factor [%]; null: not known.
-        gwp_set: a composite row's own set; null: a gas.
-    """
-
-    gas: str
-    kg: Fraction
-    row: str
-    percent: Percent | None
-    gwp_set: str | None = None
-
-
-@dataclass(frozen=True)
-class Solution:
-    """The rates of an activity, and how they were found.
-
-    Args:
-        rates: empty: none can be told; `reasons` say why.
-        rows: ids of all rows used.
-        match: exact, fallback or none: of the CO2 or CO2e row.
-        provisional: a newer row may replace it.
-        reasons: codes.
-    """
-
-    rates: tuple[Rate, ...]
-    rows: tuple[str, ...]
-    match: Match
-    provisional: bool = False
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Choice:
     """What a caller asks beside the activities.
 
@@ -123,12 +84,6 @@ class Choice:
     purpose: str
     as_of: date | None
     use: Mapping[str, str]
-
-
-def factor_unit(unit: str) -> tuple[Fraction, str] | None:
-    """Take the unit of a factor apart: kilograms of its mass, and what it is per; null: it is none."""
-    parts = _UNIT.match(unit)
-    return None if parts is None else (_KG[parts[1]], parts["per"])
 
 
 def is_upstream(name: str) -> bool:
@@ -164,13 +119,11 @@ class Rates:
         parts: list[tuple[date, date, Solution]] = []
         for start, end in self._pieces(activity):
             found = self._during(activity, start, end, bases)
-            if parts and _same(parts[-1][2], found):
+            if parts and same(parts[-1][2], found):
                 start = parts.pop()[0]  # noqa: PLW2901 # the piece begins where the one before it did
                 found = self._during(activity, start, end, bases)
             parts.append((start, end, found))
-        return _weighted(
-            [(found, Fraction((end - first).days, activity.days)) for first, end, found in parts]
-        )
+        return weighted([(found, Fraction((end - first).days, activity.days)) for first, end, found in parts])
 
     def knows(self, activity: str) -> bool:
         """Say whether any table has the activity."""
@@ -260,7 +213,7 @@ class Rates:
         found = find(self._tables.factors, self.search_of(activity, bases), first, last)
         if not found.rows:
             return Solution((), (), "none", reasons=(found.reason or NO_FACTOR,))
-        return _of_rows(found, lambda _, per: self._tables.conversion.plain(activity, per))
+        return of_rows(found, lambda _, per: self._tables.conversion.plain(activity, per))
 
     def _released(self, activity: Activity) -> Solution:
         amount = self._tables.conversion.plain(activity, "kg")
@@ -282,7 +235,7 @@ class Rates:
         pair = self.pair_of(replace(activity, geography=place), first).pair
         solved = self._by_rows(activity, found, pair)
         if solved.rates and found.rows[0].gas == "CO2":
-            missing = [gas for gas in _COMPANIONS if gas not in {row.gas for row in found.rows}]
+            missing = [gas for gas in COMPANIONS if gas not in {row.gas for row in found.rows}]
             solved = self._with_companions(solved, activity, pair, missing, (first, last))
         if found.rows[0].basis == "hhv" and self._is_net(activity):
             solved = replace(solved, reasons=(*solved.reasons, BASIS_SUSPECT))
@@ -306,7 +259,7 @@ class Rates:
 
     def _by_rows(self, activity: Activity, found: Found, pair: Pair | None) -> Solution:
         """Turn rows of a fuel into rates: per net or gross energy, mass or normal volume."""
-        return _of_rows(
+        return of_rows(
             found,
             lambda row, per: self._tables.conversion.fuel(activity, per, gross=row.basis == "hhv", pair=pair),
             tell_missing=False,
@@ -325,13 +278,13 @@ class Rates:
             co2 = replace(co2, match="fallback" if co2.rows else "none", reasons=reasons)
         if not co2.rates:
             return co2
-        solved = self._with_companions(co2, activity, chosen.pair, _COMPANIONS, (first, last))
+        solved = self._with_companions(co2, activity, chosen.pair, COMPANIONS, (first, last))
         return self._oxidised(solved, activity)
 
     def _by_carbon(self, activity: Activity, pair: Pair, carbon: Fraction) -> Solution:
         """Return the CO2 of a pair: net energy x carbon content x 44/12."""
         amount = self._tables.conversion.fuel(activity, "TJ", gross=False, pair=pair)
-        rows = _once((pair.pair_id, *amount.rows))
+        rows = once((pair.pair_id, *amount.rows))
         if amount.value is None:
             return Solution((), rows, "exact", reasons=amount.reasons)
         kg = carbon * KG_CO2_PER_TJ_PER_T_C_PER_TJ * amount.value
@@ -379,8 +332,8 @@ class Rates:
             solved = replace(
                 solved,
                 rates=(*solved.rates, *part.rates),
-                rows=_once((*solved.rows, *part.rows)),
-                reasons=_once((*solved.reasons, *part.reasons)),
+                rows=once((*solved.rows, *part.rows)),
+                reasons=once((*solved.reasons, *part.reasons)),
             )
         return solved
 
@@ -394,61 +347,3 @@ class Rates:
             for rate in solved.rates
         )
         return replace(solved, rates=rates, rows=tuple(dict.fromkeys((*solved.rows, *rows))))
-
-
-def _of_rows(
-    found: Found, quantity: Callable[[Factor, str], Quantity], *, tell_missing: bool = True
-) -> Solution:
-    """Turn rows into rates.
-
-    Args:
-        found: the rows.
-        quantity: what one unit of the activity is in the unit that a row is per.
-        tell_missing: whether a vintage of electricity or heat without CH4 or N2O says so.
-    """
-    rates: list[Rate] = []
-    rows: list[str] = []
-    reasons = [f"carried_forward:{found.carried_years}y"] if found.carried_years else []
-    for row in found.rows:
-        mass, per = factor_unit(row.unit) or (Fraction(0), "")
-        amount = quantity(row, per) if per else Quantity(None, reasons=(UNIT_NOT_CONVERTIBLE,))
-        rows += (*amount.rows, row.factor_id)
-        reasons += amount.reasons
-        if amount.value is None:
-            every = _once((*rows, *(one.factor_id for one in found.rows)))
-            return Solution((), every, found.match, bool(found.carried_years), _once(reasons))
-        own_set = ("unstated" if row.gwp_set == "none" else row.gwp_set) if row.gas == COMPOSITE else None
-        percent = _both(row.uncertainty, amount.percent)
-        rates.append(Rate(row.gas, row.value * mass * amount.value, row.factor_id, percent, own_set))
-    gases = {row.gas for row in found.rows}
-    if tell_missing and COMPOSITE not in gases and found.rows[0].basis in _WITH_COMPANIONS:
-        reasons += [f"gas_factor_missing:{gas}" for gas in _COMPANIONS if gas not in gases]
-    return Solution(tuple(rates), _once(rows), found.match, bool(found.carried_years), _once(reasons))
-
-
-def _once(codes: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(codes))
-
-
-def _both(first: Percent | None, second: Percent | None) -> Percent | None:
-    """Combine the distances of two factors of a product, by quadrature."""
-    if first is None or second is None:
-        return None
-    return (math.hypot(first[0], second[0]), math.hypot(first[1], second[1]))
-
-
-def _same(one: Solution, other: Solution) -> bool:
-    return (one.rows, one.match, bool(one.rates)) == (other.rows, other.match, bool(other.rates))
-
-
-def _weighted(parts: Sequence[tuple[Solution, Fraction]]) -> Solution:
-    """Add solutions by their share of the days; one that has no rates leaves none."""
-    rows = _once(row for solution, _ in parts for row in solution.rows)
-    provisional = any(solution.provisional for solution, _ in parts)
-    broken = next((solution for solution, _ in parts if not solution.rates), None)
-    if broken is not None:
-        return replace(broken, rows=rows, provisional=provisional)
-    rates = tuple(replace(rate, kg=rate.kg * share) for solution, share in parts for rate in solution.rates)
-    match = max((solution.match for solution, _ in parts), key=MATCHES.index)
-    reasons = _once(code for solution, _ in parts for code in solution.reasons)
-    return Solution(rates, rows, match, provisional, reasons)

@@ -17,7 +17,8 @@ from pipelines.domain.emissions.activities import Activity
 from pipelines.domain.emissions.figures import Figure, figure
 from pipelines.domain.emissions.fuels import Conversion
 from pipelines.domain.emissions.gases import COMPOSITE, GwpSet
-from pipelines.domain.emissions.rates import ELECTRICITY, RESIDUAL, Rate, Rates, Solution
+from pipelines.domain.emissions.rates import ELECTRICITY, RESIDUAL, Rates
+from pipelines.domain.emissions.solutions import Rate, Solution
 
 EXCEEDS, PERIOD, MARKET = "claim_exceeds_use", "claim_period", "claim_market"
 DOUBLE, NOT_ACCEPTED, NO_RESIDUAL = "double_claim", "instrument_not_accepted", "no_residual_mix"
