@@ -16,11 +16,14 @@ factors_app = typer.Typer(no_args_is_help=True, help="Emission factors and fuel 
 
 
 @factors_app.command("list")
-def list_factors(
+def list_factors(  # noqa: PLR0913 # the options of the command
     activity: ActivityFilter = None,
     geography: Annotated[str | None, typer.Option(help="Geography of the rows.")] = None,
     purpose: Annotated[str | None, typer.Option(help="Purpose for which a row may be picked.")] = None,
     gas: Annotated[str | None, typer.Option(help="Gas of the rows.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Date that lies in the rows' windows.")
+    ] = None,
     as_of: AsOfDate = None,
     factors: FactorsOption = None,
     fuels: FuelsOption = None,
@@ -40,9 +43,13 @@ def list_factors(
         factor_tables.fuel_table(files),
         tables.unconfirmed() if unconfirmed else None,
     )
-    day = emission_files.read_date("--as-of", as_of)
     wanted = factor_listing.Wanted(
-        activity, geography, None if purpose is None else emission_files.read_purpose(purpose), gas, day
+        activity,
+        geography,
+        None if purpose is None else emission_files.read_purpose(purpose),
+        gas,
+        emission_files.read_date("--on", on),
+        emission_files.read_date("--as-of", as_of),
     )
     typer.echo(factor_listing.list_csv(rows, wanted), nl=False)
 

@@ -37,6 +37,7 @@ class Wanted:
         geography: of the row.
         purpose: for which the row may be picked.
         gas: of the row; fuel pairs have none.
+        on: a date in the row's window.
         as_of: known on that day.
     """
 
@@ -44,6 +45,7 @@ class Wanted:
     geography: str | None = None
     purpose: str | None = None
     gas: str | None = None
+    on: date | None = None
     as_of: date | None = None
 
 
@@ -91,23 +93,25 @@ def list_csv(rows: Iterable[Row], wanted: Wanted) -> str:
 
 def _is_wanted(row: Row, wanted: Wanted) -> bool:
     purposes = row.get("purpose")
-    published, begins = row.get("published_on"), row.get("valid_from")
+    begins, ends = _day(row.get("valid_from")), _day(row.get("valid_to"))
+    in_window = wanted.on is None or ((begins or date.min) <= wanted.on < (ends or date.max))
+    for_purpose = (
+        wanted.purpose is None
+        or not isinstance(purposes, list)
+        or bool({wanted.purpose, "any"} & {*purposes})
+    )
     return (
         wanted.activity in {None, row["activity"]}
         and wanted.geography in {None, row["geography"]}
         and wanted.gas in {None, row.get("gas")}
-        and (
-            wanted.purpose is None
-            or not isinstance(purposes, list)
-            or wanted.purpose in purposes
-            or "any" in purposes
-        )
-        and is_known(
-            published if isinstance(published, date) else None,
-            begins if isinstance(begins, date) else None,
-            wanted.as_of,
-        )
+        and in_window
+        and for_purpose
+        and is_known(_day(row.get("published_on")), begins, wanted.as_of)
     )
+
+
+def _day(value: object) -> date | None:
+    return value if isinstance(value, date) else None
 
 
 def show_csv(tables: Mapping[str, pl.DataFrame], row_id: str) -> str | None:

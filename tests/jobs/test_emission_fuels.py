@@ -1,5 +1,6 @@
 """`emissions evaluate`: fuels, process gases, refrigerants: chain to tonnes, vintages, bases, oxidation."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -520,3 +521,27 @@ def test_gas_in_m3_is_corrected_by_its_temperature_and_pressure(monkeypatch: pyt
     # 111.4575 kPa is 1.1 x 101.325: 1000 x 273.15 / 293.15 x 1.1 Nm3
     assert float(rows[0]["co2_kg"]) == near(0.0385 * 273.15 / 293.15 * 1.1 * 15.236 * 44000 / 12)
     assert [r["reason"] for r in rows[1:3]] == ["uncorrected_volume"] * 2
+
+
+def test_an_ipcc_row_can_be_named_for_a_korean_fuel_and_keeps_its_own_ncv(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use = ("--use", "diesel=ipcc2006-stationary-diesel-co2")
+    rows = f"a,diesel,1,TJ_ncv,{Y23},KR\nb,diesel,1,t,{Y23},KR\nc,diesel,1,L,{Y23},KR\n"
+    found = evaluated(monkeypatch, rows, *use)
+    check(found, "a", co2_kg=74100.0, ch4_kg=3.0, factor_match="exact")
+    check(found, "b", co2_kg=near(0.043 * 74100), ch4_kg=near(0.043 * 3))
+    check(found, "c", co2_kg="", reason="unit_not_convertible")
+
+
+def test_accepted_bounds_of_an_ncv_enter_by_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = f"a,coking_coal,1,t,{Y23},GLOBAL,0\n"
+    rows = evaluated(monkeypatch, row, more=",uncertainty_pct")
+    check(rows, "a", uncertainty_low_pct="", co2_kg=near(0.0282 * 94600))
+    rows = evaluated(monkeypatch, row, "--accept", "ipcc2006-ncv-coking_coal", more=",uncertainty_pct")
+    # NCV 28.2 (24 to 31), CO2 94600 -7.72 % +6.77 %; coking coal has no CH4 and N2O row
+    check(
+        rows, "a",
+        uncertainty_low_pct=near(math.hypot(4.2 / 28.2 * 100, 7.72)),
+        uncertainty_high_pct=near(math.hypot(2.8 / 28.2 * 100, 6.77)),
+    )  # fmt: skip

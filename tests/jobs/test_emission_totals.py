@@ -51,6 +51,16 @@ def test_where_nothing_is_known_the_total_is_null_not_zero(monkeypatch: pytest.M
         check(rows, "*", method, co2e_kg="", reason="incomplete:1", gwp_set="AR5")
 
 
+def test_what_no_table_knows_may_be_of_scope_1_or_2_and_what_has_none_may_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = f"a,electricity,1000,kWh,{Y23},KR\n"
+    rows = evaluated(monkeypatch, known + f"x,unobtainium,1,t,{Y23},KR\n")
+    assert rows[-1]["reason"].startswith("incomplete:1;")
+    rows = evaluated(monkeypatch, known + f"x,cbam_good_cn_72142000,1,t,{Y23},KR\n")
+    assert "incomplete" not in rows[-1]["reason"]
+
+
 def test_totals_are_sums_of_exact_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     # 0.04173 kg each: floats added one by one drift, figures rounded to grams would lose 2 %.
     rows = evaluated(monkeypatch, power(0.1, *IN_2023) * 3000)

@@ -56,6 +56,17 @@ def test_the_list_can_be_narrowed(
     assert "diesel:KR:KR-GIR-2022" not in listed
 
 
+def test_the_list_of_a_date_has_the_rows_whose_window_holds_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--activity", "electricity", "--purpose", "disclosure", "--on"]
+    for day, ids in (("2022-12-31", ["2020_2022"]), ("2023-01-01", ["2023"]), ("2024-01-01", [])):
+        assert run(monkeypatch, "list", *asked, day) == 0
+        assert [row["id"] for row in rows_of(capsys.readouterr().out)] == [
+            f"kr-grid-consumption-{i}" for i in ids
+        ]
+
+
 def test_the_unconfirmed_are_a_list_of_their_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

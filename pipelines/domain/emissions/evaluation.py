@@ -64,7 +64,10 @@ def evaluate(
     for activity, marks in zip(activities, flags(activities, rates, tables.conversion), strict=True):
         made = _figures_of(activity, rates, tables, gwps, request, doubled)
         figures += [flagged(with_uncertainty(one), marks) for one in made]
-    return figures, totals(figures, gwps.name)
+    unknown = {
+        f.activity.activity for f in figures if f.scope == "-" and not rates.knows(f.activity.activity)
+    }
+    return figures, totals(figures, gwps.name, unknown)
 
 
 def _figures_of(

@@ -5,7 +5,7 @@ figures.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -40,19 +40,20 @@ class Total:
     reasons: tuple[str, ...]
 
 
-def totals(figures: Sequence[Figure], asked_set: str) -> list[Total]:
+def totals(figures: Sequence[Figure], asked_set: str, unknown: Collection[str] = ()) -> list[Total]:
     """Return the totals, location before market, sets in the order in which they occur.
 
     A figure that can't be told belongs to no set: it counts as missing in every total of its method. So does
-    an activity of unknown scope.
+    an activity that no table knows: it may well be of scope 1 or 2.
 
     Args:
         figures: of all activities and methods.
         asked_set: names the total where no figure is known.
+        unknown: activities that no table knows.
     """
     made = []
     for method in _METHODS:
-        own = [f for f in figures if _belongs(f, method)]
+        own = [f for f in figures if _belongs(f, method, unknown)]
         if not own:
             continue
         missing = sum(f.co2e_kg is None for f in own)
@@ -62,9 +63,9 @@ def totals(figures: Sequence[Figure], asked_set: str) -> list[Total]:
     return made
 
 
-def _belongs(made: Figure, method: Method) -> bool:
-    if made.scope == "-":
-        return made.co2e_kg is None
+def _belongs(made: Figure, method: Method, unknown: Collection[str]) -> bool:
+    if made.activity.activity in unknown:
+        return True
     return made.scope == "1" or (made.scope == "2" and made.method == method)
 
 
