@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipelines.domain.emissions.activities import Activity, Claim
 from pipelines.domain.emissions.evaluation import Request, evaluate
 from pipelines.domain.emissions.figures import Figure
-from tests.domain.test_factor_lookup import TABLES
+from tests.domain.emission_tables import TABLES
 
 KINDS = [
     ("electricity", "kWh", "KR"), ("electricity", "MWh", "KR"), ("city_gas_lng", "Nm3", "KR"),

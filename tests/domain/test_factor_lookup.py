@@ -8,22 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.domain.emissions.explaining import explain
-from pipelines.domain.emissions.fuels import Conversion, fuel_pairs, ncv_gcv_ratios
 from pipelines.domain.emissions.lookup import Factor, Search, consider, factor_rows, find
-from pipelines.domain.emissions.rates import Choice, Tables
+from pipelines.domain.emissions.rates import Choice
 from pipelines.domain.emissions.solutions import factor_unit
-from pipelines.domain.emissions.unconfirmed import factor_activities
 from pipelines.reference import tables
+from tests.domain.emission_tables import FACTORS, TABLES
 
-FACTORS = factor_rows(tables.emission_factors())
-TABLES = Tables(
-    FACTORS,
-    fuel_pairs(tables.fuel_properties()),
-    tables.gwps(),
-    tables.parameters(),
-    Conversion(tables.units(), ncv_gcv_ratios(tables.parameters())),
-    factor_activities(tables.unconfirmed()),
-)
 GRID = "kr-grid-consumption"
 
 
