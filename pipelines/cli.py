@@ -17,6 +17,8 @@ import typer
 
 from pipelines.cli_baseline import baseline_app
 from pipelines.cli_disclosure import disclosure_app
+from pipelines.cli_emissions import emissions_app
+from pipelines.cli_factors import factors_app
 from pipelines.cli_kpis import kpis_app
 from pipelines.cli_liveness import liveness
 from pipelines.cli_suspects import suspects_app
@@ -46,6 +48,8 @@ app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
 app.add_typer(disclosure_app)
+app.add_typer(emissions_app, name="emissions")
+app.add_typer(factors_app, name="factors")
 
 
 def main() -> None:

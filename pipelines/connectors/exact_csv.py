@@ -11,9 +11,10 @@ is row 1.
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ from pipelines.domain.calendar import INSTANT
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _MOST_FAULTS = 20
 _SHOWN_CHARACTERS = 40
 
@@ -117,11 +119,31 @@ class ExactTable:
                 )  # fmt: skip
         return pl.Series(column, [found.get(text) for text in texts], dtype=INSTANT)
 
+    def dates(self, column: str) -> list[date | None]:
+        """Read a column of ISO 8601 dates; null where empty, and where a fault was noted."""
+        found: list[date | None] = []
+        for row, text in self.cells.select("row", column).iter_rows():
+            found.append(None if text is None else date_of(text))
+            if text is not None and found[-1] is None:
+                self.refuse(
+                    row, column, f"{_shown(text)} is no date; write it like 2025-11-03",
+                    f"{_shown(text)}은(는) 날짜가 아닙니다. 2025-11-03처럼 쓰세요",
+                )  # fmt: skip
+        return found
+
     def _where(self, texts: pl.Series, faulty: pl.Series) -> Iterable[tuple[int, str]]:
         chosen = pl.DataFrame({"row": self.cells["row"], "text": texts}).filter(
             texts.is_not_null() & faulty.fill_null(value=True)
         )
         return chosen.iter_rows()
+
+
+def date_of(text: str) -> date | None:
+    """Return an ISO 8601 date (YYYY-MM-DD); null: it is none."""
+    try:
+        return date.fromisoformat(text.strip()) if _DATE.match(text.strip()) else None
+    except ValueError:
+        return None
 
 
 def instant_of(text: str) -> datetime | None:

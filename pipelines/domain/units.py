@@ -5,6 +5,8 @@ Belongs here: factors between units, per carrier and kind of reading. Does not b
 """
 
 from collections import deque
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 
 import polars as pl
@@ -28,30 +30,30 @@ MULTIPLIER_SCHEMA = pl.Schema(
     {"carrier": pl.String, "kind": pl.String, "unit": pl.String, "multiplier": pl.Float64}
 )
 
-Edges = tuple[tuple[str, str, float], ...]
+Edges = tuple[tuple[str, str, Decimal], ...]
 
 
 def _edges(units: pl.DataFrame) -> Edges:
-    rows = units.select("from_unit", "to_unit", pl.col("multiplier").cast(pl.Float64))
-    return tuple((str(a), str(b), float(m)) for a, b, m in sorted(rows.iter_rows()))
+    rows = units.select("from_unit", "to_unit", "multiplier")
+    return tuple(sorted((str(a), str(b), Decimal(str(m))) for a, b, m in rows.iter_rows()))
 
 
 @cache
-def _neighbours(edges: Edges) -> dict[str, dict[str, float]]:
-    graph: dict[str, dict[str, float]] = {}
+def _neighbours(edges: Edges) -> dict[str, dict[str, Fraction]]:
+    graph: dict[str, dict[str, Fraction]] = {}
     for source, target, multiplier in edges:
-        graph.setdefault(source, {})[target] = multiplier
+        graph.setdefault(source, {})[target] = Fraction(multiplier)
     for source, target, multiplier in edges:
-        graph.setdefault(target, {}).setdefault(source, 1.0 / multiplier)
+        graph.setdefault(target, {}).setdefault(source, 1 / Fraction(multiplier))
     return graph
 
 
 @cache
-def _factor(edges: Edges, from_unit: str, to_unit: str) -> float | None:
+def _factor(edges: Edges, from_unit: str, to_unit: str) -> Fraction | None:
     graph = _neighbours(edges)
     if from_unit not in graph:
         return None
-    reached = {from_unit: 1.0}
+    reached = {from_unit: Fraction(1)}
     waiting = deque([from_unit])
     while waiting and to_unit not in reached:
         unit = waiting.popleft()
@@ -60,6 +62,11 @@ def _factor(edges: Edges, from_unit: str, to_unit: str) -> float | None:
                 reached[neighbour] = reached[unit] * multiplier
                 waiting.append(neighbour)
     return reached.get(to_unit)
+
+
+def exact_conversion(units: pl.DataFrame, from_unit: str, to_unit: str) -> Fraction | None:
+    """Return `conversion_factor` without any rounding."""
+    return _factor(_edges(units), from_unit, to_unit)
 
 
 def conversion_factor(units: pl.DataFrame, from_unit: str, to_unit: str) -> float | None:
@@ -74,7 +81,8 @@ def conversion_factor(units: pl.DataFrame, from_unit: str, to_unit: str) -> floa
         The factor; 1 between equal known units; null if no chain connects them (m3 and Nm3 never are: a
         metered m3 of gas is not corrected for pressure and temperature).
     """
-    return _factor(_edges(units), from_unit, to_unit)
+    factor = exact_conversion(units, from_unit, to_unit)
+    return None if factor is None else float(factor)
 
 
 def _rate_parts(unit: str) -> tuple[str, float] | None:

@@ -45,6 +45,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "source", "note",
     ),
 }  # fmt: skip
+KEYS: dict[str, tuple[str, ...]] = {
+    "emission_factors": ("factor_id",),
+    "fuel_properties": ("fuel", "geography", "vintage"),
+}
+"""What identifies a row of the tables that an operator can add to."""
 
 
 def read_table(name: str, path: Path | None = None) -> pl.DataFrame:
@@ -66,12 +71,29 @@ def read_table(name: str, path: Path | None = None) -> pl.DataFrame:
     if tuple(text.columns) != COLUMNS[name]:
         raise _unusable(file, f"its columns must be {','.join(COLUMNS[name])}", "열이 정해진 목록과 다릅니다")
     try:
-        return text.with_columns(_typed(column) for column in text.columns)
+        return typed(text)
     except pl.exceptions.InvalidOperationError as error:
         detail = str(error).splitlines()[0]
         raise _unusable(
             file, f"a value is not of its column's type ({detail})", "값의 형식이 맞지 않습니다"
         ) from error
+
+
+def typed(text: pl.DataFrame) -> pl.DataFrame:
+    """Give the columns of a table of texts the types that `read_table` gives them."""
+    return text.with_columns(_typed(column) for column in text.columns)
+
+
+def with_rows(name: str, table: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with an operator's rows: one whose key exists replaces it, others are added.
+
+    Args:
+        name: a key of KEYS.
+        table: its rows so far.
+        added: rows of the same columns, typed.
+    """
+    kept = table.join(added, on=list(KEYS[name]), how="anti", maintain_order="left")
+    return pl.concat([kept, added.select(table.columns)])
 
 
 @cache

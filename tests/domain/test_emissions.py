@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.domain.emissions.electricity import location_based_co2e
-from pipelines.domain.emissions.factors import FactorQuery, GridFactors, years_begun
+from pipelines.domain.emissions.factors import FactorQuery, GridFactors
+from pipelines.domain.emissions.lookup import years_begun
 from pipelines.domain.factory_energy import factory_hours
 from pipelines.domain.outcomes import OperatorError
 from pipelines.reference.tables import emission_factors, gwps

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from pipelines.domain.units import (
     CANONICAL_UNITS,
     carrier_unit_multiplier,
     conversion_factor,
+    exact_conversion,
     unit_multipliers,
 )
 
@@ -52,6 +55,13 @@ def test_there_and_back_is_where_one_was(source: str, target: str) -> None:
     assert there is not None
     assert back is not None
     assert there * back == pytest.approx(1.0, rel=1e-12)
+
+
+def test_exact_conversion_rounds_nothing() -> None:
+    assert exact_conversion(UNITS, "kWh", "TJ") == Fraction(36, 10_000_000)
+    assert exact_conversion(UNITS, "TJ", "kWh") == Fraction(10_000_000, 36)
+    assert exact_conversion(UNITS, "Nm3", "Sm3") == Fraction("1.05491488193301")
+    assert exact_conversion(UNITS, "m3", "Nm3") is None
 
 
 def test_a_row_of_the_table_beats_the_inverse_of_its_opposite() -> None:
