@@ -30,6 +30,7 @@ from pipelines.publish.words import (
     vocabulary,
 )
 from pipelines.reference.kpis import kpi_book
+from pipelines.schemas.streams import STREAMS
 
 SOURCES = Path(words.__file__).parent
 DYNAMIC = (
@@ -109,6 +110,10 @@ def test_every_kpi_of_the_catalogue_can_be_shown(definition: Definition) -> None
     assert scale_of(definition.kpi).unit in vocabulary()
     assert group_of(definition) in GROUPS
     assert f"group.{group_of(definition)}" in vocabulary()
+
+
+def test_every_stream_that_is_judged_has_a_name() -> None:
+    assert {f"stream.{name}" for name in STREAMS if name != "profile"} <= set(vocabulary())
 
 
 def test_what_a_zero_means_is_said_of_kpis_that_exist() -> None:
