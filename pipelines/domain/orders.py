@@ -13,7 +13,8 @@ Belongs here: the elements of orders. Does not belong here: shipments of vehicle
   two elements are of the same orders. Their coverage is the share of the orders delivered of which that is
   so.
 - **Execution time** runs from `started` until the order is completed, shipped, delivered or cancelled,
-  whichever is first; it is cut by days, and ends 31 days after its start if no end is known.
+  whichever is first; it is cut by days, and ends 31 days after its start if no end is known. An order that
+  ended without a known start may have run before: it lowers the coverage of the seven days up to its end.
 - **Shipped quantities** are by product: of the step, else of any other step of the order, else ``*``. The
   profile's products have a row on every day, others on the days on which they are shipped.
 """
@@ -23,6 +24,7 @@ import polars as pl
 from pipelines.domain.operations import (
     ALL_PRODUCTS,
     DAY_KEY,
+    QUIET_DAYS,
     as_facts,
     covered_days,
     element_rows,
@@ -153,12 +155,25 @@ def _completed(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _executed(lines: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
     longest = pl.col("started_at") + pl.duration(days=LONGEST_EXECUTION_DAYS)
-    spans = lines.filter(pl.col("started_at").is_not_null()).select(
-        "factory", start="started_at", end=pl.min_horizontal(*_ENDS, longest)
+    ended = pl.min_horizontal(*_ENDS)
+    told = pl.col("started_at").is_not_null()
+    spans = pl.concat([
+        lines.filter(told).select(
+            "factory", start="started_at", end=pl.min_horizontal(*_ENDS, longest), told=pl.lit(value=True)
+        ),
+        lines.filter(~told & ended.is_not_null()).select(
+            "factory", start=ended - pl.duration(days=QUIET_DAYS), end=ended, told=pl.lit(value=False)
+        ),
+    ])  # fmt: skip
+    running_s = seconds("from", "to").filter("told")
+    sums = (
+        overlapping(days, spans)
+        .group_by(_KEY)
+        .agg(running_s=exact_sum(running_s), told=pl.col("told").mean())
     )
-    sums = overlapping(days, spans).group_by(_KEY).agg(running_s=exact_sum(seconds("from", "to")))
     filled = days.join(sums, on=_KEY, how="left")
-    return element_rows(filled, "aoet_s", pl.col("running_s").fill_null(0.0), pl.col("covered"))
+    coverage = pl.col("covered") * pl.col("told").fill_null(1.0)
+    return element_rows(filled, "aoet_s", pl.col("running_s").fill_null(0.0), coverage)
 
 
 def _shipped(lines: pl.DataFrame, products: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:

@@ -52,6 +52,14 @@ def test_each_step_counts_on_its_own_day() -> None:
     assert set(coverages(facts, "orders_received")) == {1.0}
 
 
+def test_an_order_that_ended_without_a_known_start_lowers_the_coverage_of_execution_time() -> None:
+    unstarted = [s for s in a_life("o2") if s["step"] != "started"]
+    facts = daily(*a_life(), *unstarted, count=4)
+    # o1 runs from Tuesday 12:00 to Wednesday 18:00; o2 ended then too and may have run since last week.
+    assert amounts(facts, "aoet_s") == [None, 12 * 3600, 18 * 3600, 0]
+    assert coverages(facts, "aoet_s") == [0.0, 0.5, 0.5, 1.0]
+
+
 def test_an_order_is_due_and_on_time_in_full_on_the_day_of_its_promise() -> None:
     facts = daily(*a_life(), count=4)
     for element in ("orders_due", "orders_on_time", "orders_on_time_in_full", "orders_completed"):
