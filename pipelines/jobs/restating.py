@@ -202,8 +202,13 @@ def _write_history(
         schema={"factory": pl.String, "day": pl.Date, "cause": pl.String},
         orient="row",
     )
-    old = _as_json(stored.join(days, on=["factory", "day"], how="semi"), table, "old_row")
-    new = _as_json(merged.join(days, on=["factory", "day"], how="semi"), table, "new_row")
+    # Only what differs is written out: a row at a time, which is slow, and mostly few of a day's rows differ.
+    row = list(dict.fromkeys([*table.key, "day"]))
+    differing = _changed_keys(table, stored, merged, row).join(days, on=["factory", "day"], how="semi")
+    old, new = (
+        _as_json(rows.join(differing, on=row, how="semi", nulls_equal=True), table, name)
+        for rows, name in ((stored, "old_row"), (merged, "new_row"))
+    )
     versions = days.join(
         stored.group_by("factory", "day").agg(version=pl.col("version").max() + 1), on=["factory", "day"]
     )

@@ -25,6 +25,7 @@ from pipelines.domain.meters import misfit_meters
 from pipelines.domain.methods import FIRST, MAX_GAP, MAX_STATE, METHOD, METHODS, SETTINGS
 from pipelines.domain.zones import local_days
 from pipelines.jobs.bounding import Progress, progress_to, stored_progress
+from pipelines.jobs.correcting import corrected_readings
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, unnested, zones_of
 from pipelines.jobs.reaching import reached_by_events
@@ -35,7 +36,6 @@ from pipelines.schemas.tables import (
     FACTS_MACHINE,
     FACTS_OPERATIONS,
     RAW,
-    ROW_IDENTITY,
     Table,
 )
 
@@ -49,7 +49,6 @@ SOURCES: dict[str, tuple[str, ...]] = {
 }
 _BESIDE: dict[str, tuple[str, ...]] = {FACTS_ENERGY.name: ("profile", "accepted")}
 SOURCE_TABLES: dict[str, Table] = {**RAW, "accepted": ACCEPTED_SUSPECTS}
-_DAYS_AT_ONCE = 31
 _OWNERS = {
     "energy": "meter", "states": "machine", "counts": "machine",
     "orders": "order", "shipments": "shipment", "safety": "event", "stock": "product", "costs": "event",
@@ -206,8 +205,10 @@ def _causes(about: _Touching, since: Since, news: Mapping[str, pl.DataFrame]) ->
     for place, cause in _of_decisions(about, since):
         add_cause(causes, [place], cause)
     if "energy" in news:
-        corrected = _corrected(about, since)
-        reached = _reached(about.night, "energy", corrected, about.raw["energy"], about.spans)
+        raw = about.raw["energy"]
+        final = set(about.stored.filter(pl.col("status") == FINAL)["day"])
+        corrected = corrected_readings(about.night, raw, since[raw.table.name], final)
+        reached = _reached(about.night, "energy", corrected, raw, about.spans)
         add_cause(causes, reached, METER_CORRECTION)
     return causes
 
@@ -253,54 +254,6 @@ def _of_decisions(about: _Touching, since: Since) -> Iterator[tuple[FactoryDay, 
         # To the day of its end, included: a gap that ends there may belong to that day.
         for day in Span(begin, end).days():
             yield (factory, day), cause
-
-
-def _corrected(about: _Touching, since: Since) -> pl.DataFrame:
-    """Return factory, meter, kind, day, first_at, last_at of new readings that contradict an older one.
-
-    An older one of the same factory, meter, kind and instant. Only days near final ones are looked at: no
-    other day has a cause.
-    """
-    raw, margin = about.raw["energy"], 1 + about.night.max_gap_s // 86_400
-    final = set(about.stored.filter(pl.col("status") == FINAL)["day"])
-    near = {day + timedelta(days=n) for day in final for n in range(-margin, margin + 1)}
-    actions = raw.changes_since(since[raw.table.name]) or []
-    files: dict[date, list[str]] = {}
-    for action in actions:
-        day = date.fromisoformat(action["partitionValues"]["day"])
-        if action["kind"] == "add" and day in near:
-            files.setdefault(day, []).append(action["path"])
-    days = sorted(files)
-    parts = [
-        _contradictions(raw, days[n : n + _DAYS_AT_ONCE], files) for n in range(0, len(days), _DAYS_AT_ONCE)
-    ]
-    empty = raw.empty().select("factory", "meter", "kind", "day", first_at="at", last_at="at")
-    return pl.concat([empty, *parts]).sort("factory", "meter", "kind", "day")
-
-
-def _contradictions(
-    raw: OpenTable, days: Sequence[date], files: Mapping[date, Sequence[str]]
-) -> pl.DataFrame:
-    instant, told = ["factory", "meter", "kind", "at"], ["value", "unit"]
-    columns = [*instant, *told, *ROW_IDENTITY]
-    new = pl.concat(raw.read_files(files[day], columns).with_columns(day=pl.lit(day)) for day in days)
-    meters = new.select("factory", "meter").unique()
-    older = (
-        raw.scan()
-        .filter(pl.col("day").is_in(days))
-        .select(columns)
-        .join(meters.lazy(), on=["factory", "meter"], how="semi")
-        .join(new.select(ROW_IDENTITY).lazy(), on=ROW_IDENTITY, how="anti")
-        .select(*instant, old_value="value", old_unit="unit")
-        .collect()
-    )
-    differs = (pl.col("value") != pl.col("old_value")) | (pl.col("unit") != pl.col("old_unit"))
-    return (
-        new.join(older, on=instant)
-        .filter(differs)
-        .group_by("factory", "meter", "kind", "day")
-        .agg(first_at=pl.col("at").min(), last_at=pl.col("at").max())
-    )
 
 
 def _news(since: Since, raw: OpenTable, owner: str) -> pl.DataFrame:

@@ -115,6 +115,14 @@ def test_a_corrected_reading_is_a_meter_correction(known: Park) -> None:
     assert told(known, known.b) == []
 
 
+def test_a_corrected_reading_of_the_day_after_corrects_the_final_day_that_it_reaches(known: Park) -> None:
+    """At midnight the register showed 245, not 240; Wednesday is still provisional."""
+    midnight = known.energy(known.a, instant(TUESDAY, 24), [245.0], **REGISTER)
+    known.send(known.topic(), [midnight], SENT)
+    assert restated(known.nightly(FINAL)) == [f"{known.a} {TUESDAY} (meter_correction)"]
+    assert changed_values(told(known, known.a), "quantity") == [(10.0, 15.0)]
+
+
 def test_the_same_value_sent_again_is_no_correction_of_a_meter(known: Park) -> None:
     same = known.energy(known.a, instant(TUESDAY, 14), [140.0], **REGISTER)
     known.send(known.topic(), [same], SENT)
