@@ -4,6 +4,9 @@ Belongs here: the lines, in English and Korean where an operator acts on them. D
 Counts of members' figures never appear: a summary may be read by anybody at the hub.
 """
 
+from collections import Counter
+from collections.abc import Mapping
+
 from pipelines.jobs.nightly import NightReport
 
 Line = tuple[str, str]
@@ -15,7 +18,7 @@ def summary_lines(report: NightReport) -> list[Line]:
     if report.nothing_new:
         lines.append(("result", "nothing new: no commit, no page changed / 새로운 내용 없음"))
     lines += [
-        ("read", _counted(report.ingest.messages, "messages")),
+        ("read", _counted(_by_stream(report.ingest.messages), "messages")),
         ("rows", _counted(report.ingest.rows, "raw rows")),
         ("dead letters", _counted(report.ingest.dead, "") if report.ingest.dead else "none"),
         ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
@@ -72,6 +75,14 @@ def _counted(counts: dict[str, int], what: str) -> str:
     total = sum(counts.values())
     parts = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()) if n)
     return f"{total} {what}".strip() + (f" ({parts})" if parts else "")
+
+
+def _by_stream(of_topics: Mapping[str, int]) -> dict[str, int]:
+    """Add up the counts of topics by stream: nobody reads a line of hundreds of topics."""
+    totals: Counter[str] = Counter()
+    for topic, count in of_topics.items():
+        totals[topic.rpartition(".")[2]] += count
+    return totals
 
 
 def _released(report: NightReport) -> str:

@@ -194,3 +194,12 @@ def test_when_a_log_was_cleaned_up_everything_is_computed_anew_and_the_summary_s
         a.equals(b) for a, b in zip(figures, map(sent.rows, ("emissions", "kpis", "releases")), strict=True)
     )
     assert "nothing new" in sent.nightly(NIGHT).out
+
+
+def test_what_was_read_is_told_by_stream_not_by_topic() -> None:
+    found = report()
+    found.ingest.messages.update(
+        {"factory.a.energy": 10, "factory.b.energy": 5, "gateway.g.energy": 1, "factory.a.states": 2}
+    )
+    lines = dict(summary_lines(found))
+    assert lines["read"] == "18 messages (energy 16, states 2)"
