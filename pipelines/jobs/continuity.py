@@ -11,8 +11,10 @@ from pipelines.schemas.tables import (
     FACTS_ENERGY,
     FACTS_MACHINE,
     KPIS,
+    LIVENESS,
     RAW,
     RELEASES,
+    SOURCE_DAYS,
     Table,
 )
 
@@ -23,6 +25,8 @@ SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
     (EMISSIONS, (FACTS_ENERGY,)),
     (KPIS, (FACTS_ENERGY, FACTS_MACHINE, EMISSIONS)),
     (RELEASES, (KPIS,)),
+    (SOURCE_DAYS, tuple(RAW[name] for name in STREAMS if name != "profile")),
+    (LIVENESS, (SOURCE_DAYS, FACTS_ENERGY, FACTS_MACHINE, _PROFILE)),
 )
 
 

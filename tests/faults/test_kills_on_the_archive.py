@@ -16,7 +16,7 @@ from tests.faults.trial import FIRST, SECOND, Driver, Ending, History
 # A night commits in this order; a test holds the list against an undisturbed night.
 SECOND_NIGHTS_COMMITS = (
     "raw_energy", "raw_states", "raw_counts", "raw_orders", "raw_shipments", "raw_safety", "facts_history",
-    "facts_energy", "facts_machine", "emissions", "kpis", "releases",
+    "facts_energy", "facts_machine", "emissions", "kpis", "releases", "source_days", "liveness",
 )  # fmt: skip
 READS, PAGES = (1, 12), (1, 5)
 KILLS = [
