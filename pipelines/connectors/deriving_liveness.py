@@ -51,7 +51,10 @@ class SourceDayDerivation:
         events = (
             self.store.open_at(table, self.versions[table.name])
             .scan()
-            .filter(pl.col("day").is_in(sorted({d for d, _ in days.pairs})))
+            .filter(
+                pl.col("day").is_in(sorted({d for d, _ in days.pairs})),
+                pl.col("bucket").is_in(sorted({b for _, b in days.pairs})),
+            )
             .join(wanted, on=["day", "bucket"], how="semi")
             .select(
                 "day", "bucket", "factory",

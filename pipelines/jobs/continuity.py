@@ -15,8 +15,10 @@ from pipelines.schemas.tables import (
     FACTS_MACHINE,
     FACTS_OPERATIONS,
     KPIS,
+    LIVENESS,
     RAW,
     RELEASES,
+    SOURCE_DAYS,
     Table,
 )
 
@@ -29,6 +31,8 @@ SOURCES: tuple[tuple[Table, tuple[Table, ...]], ...] = (
     (ELEMENTS_DAILY, (*FACTS, EMISSIONS)),
     (KPIS, (ELEMENTS_DAILY,)),
     (RELEASES, (KPIS,)),
+    (SOURCE_DAYS, tuple(RAW[name] for name in STREAMS if name != "profile")),
+    (LIVENESS, (SOURCE_DAYS, FACTS_ENERGY, FACTS_MACHINE, _PROFILE)),
 )
 
 

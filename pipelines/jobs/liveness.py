@@ -8,6 +8,7 @@ A day is reported anew when anything changed of it or of its look-back, so that 
 alone, not on the night in which they came.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
@@ -20,6 +21,7 @@ from pipelines.connectors.deriving_figures import Days
 from pipelines.connectors.deriving_liveness import ReportDays, ReportDerivation, SourceDayDerivation
 from pipelines.connectors.staging import staging_folder
 from pipelines.connectors.store import (
+    DayBucket,
     OpenTable,
     arrow_frame,
     day_bucket_predicate,
@@ -37,7 +39,7 @@ from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import FACTS_ENERGY, FACTS_MACHINE, LIVENESS, RAW, SOURCE_DAYS, Table
 from pipelines.transforms.deriving import DeriveSourceDays, ReportLiveness
 
-_PAIRS_PER_PIECE = 8
+_PAIRS_PER_PIECE, _ROWS_PER_PIECE = 31, 4_000_000
 # A piece reads its look-back too: more days a piece are less reading, fewer are less memory.
 _FACTORY_DAYS_PER_PIECE = 500
 _WITHOUT_TEMPLATE = ("energy",)
@@ -71,7 +73,7 @@ def _derive_source_days(night: Night) -> None:
     sources = [night.store.open(RAW[stream]) for stream in STREAMS if stream != "profile"]
     versions = {s.table.name: s.version for s in sources}
     pairs = sorted(changed_pairs(table, sources))
-    pieces = [Days(n, tuple(part)) for n, part in enumerate(_parts(pairs, _PAIRS_PER_PIECE))]
+    pieces = [Days(n, part) for n, part in enumerate(_sized(pairs, sources))]
 
     def wired(staging: str) -> Callable[[beam.Pipeline], PCollection[int]]:
         return lambda p: build_source_days(p, pieces, SourceDayDerivation(night.store, staging, versions))
@@ -100,6 +102,22 @@ def build_report(
     """Wire the pipeline that reports; any runner may run it."""
     numbers: PCollection[int] = pipeline | "Days" >> beam.Create(pieces) | ReportLiveness(derivation)
     return numbers
+
+
+def _sized(pairs: Sequence[DayBucket], sources: Sequence[OpenTable]) -> Iterator[tuple[DayBucket, ...]]:
+    """Cut pairs into parts of a bounded number of raw rows."""
+    sizes: Counter[DayBucket] = Counter()
+    for source in sources:
+        sizes.update(source.rows_by_partition())
+    part: list[DayBucket] = []
+    for pair in pairs:
+        rows = sum(sizes[p] for p in (*part, pair))
+        if part and (rows > _ROWS_PER_PIECE or len(part) == _PAIRS_PER_PIECE):
+            yield tuple(part)
+            part = []
+        part.append(pair)
+    if part:
+        yield tuple(part)
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

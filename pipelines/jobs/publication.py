@@ -29,8 +29,8 @@ from pipelines.schemas.tables import (
     GAPS,
     KPIS,
     LIVENESS,
-    RAW,
     RELEASES,
+    SOURCE_DAYS,
     Table,
 )
 
@@ -101,8 +101,8 @@ def liveness(night: Night, day: date, energy: pl.DataFrame, meters: pl.DataFrame
     """Return how lively each factory's streams are.
 
     Returns:
-        factory, stream, last_event [us, UTC; null: none in the last month], messages (rows of `day`),
-        coverage (of the main meters on `day`, for stream energy; else null).
+        factory, stream, last_event [us, UTC; null: none in the last month], messages (distinct events of
+        `day`), coverage (of the main meters on `day`, for stream energy; else null).
     """
     hours = factory_hours(energy, meters).filter(pl.col("allocation") == "hour")
     covered = hours.group_by("factory").agg(pl.col("coverage").mean()).with_columns(stream=pl.lit("energy"))
@@ -110,24 +110,25 @@ def liveness(night: Night, day: date, energy: pl.DataFrame, meters: pl.DataFrame
     places = pl.DataFrame({"factory": sorted(f.factory for f in night.cluster.factories)}).join(
         streams, how="cross"
     )
-    events = [_events(night, s, day) for s in streams["stream"]]
     return (
-        places.join(pl.concat(events), on=["factory", "stream"], how="left")
+        places.join(_events(night, day), on=["factory", "stream"], how="left")
         .join(covered, on=["factory", "stream"], how="left")
         .with_columns(pl.col("messages").fill_null(0))
         .sort("factory", "stream")
     )
 
 
-def _events(night: Night, stream: str, day: date) -> pl.DataFrame:
-    event = pl.col(STREAMS[stream].event_time)
+def _events(night: Night, day: date) -> pl.DataFrame:
+    first = day - timedelta(days=_LOOK_BACK_DAYS)
     return (
-        night.store.open(RAW[stream])
+        night.store.open(SOURCE_DAYS)
         .scan()
-        .filter(pl.col("day").is_between(day - timedelta(days=_LOOK_BACK_DAYS), day))
-        .group_by("factory")
-        .agg(last_event=event.max(), messages=(pl.col("day") == day).sum().cast(pl.Int64))
-        .with_columns(stream=pl.lit(stream))
+        .filter(pl.col("day").is_between(first, day))
+        .group_by("factory", "stream")
+        .agg(
+            pl.col("last_event").max(),
+            messages=pl.col("events").filter(pl.col("day") == day).sum().cast(pl.Int64),
+        )
         .collect()
     )
 

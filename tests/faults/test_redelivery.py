@@ -83,7 +83,7 @@ def test_a_producer_that_delivers_everything_again_changes_no_figure_page_or_led
             sink.send(bound.partition.topic, [Record(r.key, r.value, r.timestamp_ms) for r in records])
     again = history.after.night(SECOND)
     assert again.code == 0, again.errors
-    assert again.places("commit")[-1] != "releases" or "0 new ledger entries" in again.output
+    assert "releases" not in again.places("commit") or "0 new ledger entries" in again.output
     assert "RESTATED" not in again.output
     assert derived(history.after.content()).differing(derived(archived.last)) == []
     assert history.after.night(SECOND).places("commit") == []

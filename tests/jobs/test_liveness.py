@@ -16,6 +16,7 @@ from pipelines.demo.plants import PLANTS
 from pipelines.demo.publisher import publish_demo
 from pipelines.demo.session import DEMO_CLUSTER
 from pipelines.domain.liveness.observed import REASONS
+from pipelines.jobs import liveness
 from tests.jobs.conftest import Demo, Hub, Park, make_hub, midnight
 
 NAMED = ["day", "factory", "stream", "source", "reason"]
@@ -112,10 +113,12 @@ def test_late_events_change_the_days_that_they_reach_and_no_other_row(
     assert was < now
 
 
-def test_the_report_does_not_depend_on_the_nights_in_which_data_came(
-    planted_hub: Hub, tmp_path: Path
+def test_the_report_depends_neither_on_nights_nor_on_how_the_work_was_cut(
+    planted_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both derived tables, made anew from all raw rows, are those that the nights made."""
+    """Both derived tables, made anew day by day from all raw rows, are those that the night made."""
+    monkeypatch.setattr(liveness, "_ROWS_PER_PIECE", 1)
+    monkeypatch.setattr(liveness, "_FACTORY_DAYS_PER_PIECE", 1)
     hub = planted_hub.copied(tmp_path / "anew")
     told = {t: hub.rows(DEMO_CLUSTER, t).drop("known_at") for t in ("source_days", "liveness")}
     for table in told:
