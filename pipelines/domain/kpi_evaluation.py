@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from pipelines.domain.kpi_formulas import Definition, Element, Sum
-from pipelines.domain.sums import exact_sum, exact_totals
+from pipelines.domain.sums import exact_totals
 
 ALL_UNITS = "*"
 PLANNED, UNKNOWN, GIVEN_COVERAGE = "pbt_s", "unknown_s", "coverage"
@@ -234,29 +234,38 @@ def _unit_totals(
         or null) and ``why:<element>``; per product of elements its sum; per definition and product's element
         ``lacks:...``.
     """
-    absent = [n for n in (*elements, GIVEN_COVERAGE) if n not in rows.columns]
-    unexplained = [f"why:{n}" for n in elements if f"why:{n}" not in rows.columns]
-    known = rows.with_columns(
-        *(pl.lit(None, pl.Float64).alias(name) for name in absent),
-        *(pl.lit(None, pl.String).alias(name) for name in unexplained),
-    )
+    present = [n for n in elements if n in rows.columns]
+    explained = [n for n in elements if f"why:{n}" in rows.columns]
     terms = {t.column: t.elements for d in definitions for s in d.formula.sums for t in s.terms}
-    totals = known.group_by(by, maintain_order=True).agg(
-        *(exact_sum(pl.col(name)).alias(name) for name in elements),
+    products = {column: names for column, names in terms.items() if len(names) > 1}
+    given = [] if GIVEN_COVERAGE in rows.columns else [GIVEN_COVERAGE]
+    known = rows.with_columns(pl.lit(None, pl.Float64).alias(n) for n in (*_absent(rows, elements), *given))
+    gathered = known.group_by(by, maintain_order=True).agg(
+        *(pl.col(n).drop_nulls().cast(pl.Float64) for n in present),
         *(
-            exact_sum(pl.reduce(lambda a, b: a * b, [pl.col(n) for n in names])).alias(column)
-            for column, names in terms.items()
-            if len(names) > 1
+            pl.reduce(lambda a, b: a * b, [pl.col(n) for n in names]).drop_nulls().alias(column)
+            for column, names in products.items()
         ),
-        *(pl.when((pl.col(n) < 0).any()).then(pl.lit(n)).alias(f"sign:{n}") for n in elements),
-        *(pl.col(f"why:{n}").min() for n in elements),
+        *(pl.when((pl.col(n) < 0).any()).then(pl.lit(n)).alias(f"sign:{n}") for n in present),
+        *(pl.col(f"why:{n}").min() for n in explained),
         *(lack for definition in definitions for lack in _lacks(definition, elements)),
         pl.col(GIVEN_COVERAGE).min().fill_null(1.0),
+    )
+    nothing = pl.lit(None, pl.String)
+    totals = gathered.with_columns(
+        *(exact_totals(gathered[n]) for n in (*present, *products)),
+        *(pl.lit(None, pl.Float64).alias(n) for n in elements if n not in present),
+        *(nothing.alias(f"sign:{n}") for n in elements if n not in present),
+        *(nothing.alias(f"why:{n}") for n in elements if n not in explained),
     )
     for element in elements.values():
         if element.derived_from:
             totals = totals.with_columns(_derived(element))
     return totals.with_row_index("number").with_columns(coverage=_coverage())
+
+
+def _absent(rows: pl.DataFrame, elements: Elements) -> list[str]:
+    return [n for n in elements if n not in rows.columns]
 
 
 def _lacks(definition: Definition, elements: Elements) -> list[pl.Expr]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
+_ROUNDED_AT_ONCE = 2
+
 
 def exact_total(values: Iterable[float | None]) -> float | None:
     """Add what is known, correctly rounded and in any order the same; null if nothing is known."""
@@ -21,5 +23,14 @@ def exact_sum(expression: pl.Expr) -> pl.Expr:
 
 
 def exact_totals(lists: pl.Series) -> pl.Series:
-    """Return `exact_total` of each list: what a group's parts add up to, when they have been gathered."""
-    return pl.Series(lists.name, [exact_total(values or ()) for values in lists.to_list()], dtype=pl.Float64)
+    """Return `exact_total` of each list: what a group's parts add up to, when they have been gathered.
+
+    Only lists of three and more are added one by one: the sum of two floats is correctly rounded already.
+    """
+    parts = lists.list.drop_nulls()
+    long = parts.list.len() > _ROUNDED_AT_ONCE
+    added = [math.fsum(values) for values in parts.filter(long).to_list()]
+    sums = pl.repeat(None, lists.len(), dtype=pl.Float64, eager=True).scatter(long.arg_true(), added)
+    first, second = parts.list.get(0, null_on_oob=True), parts.list.get(1, null_on_oob=True)
+    short = first + second.fill_null(0.0)
+    return pl.select(pl.coalesce(sums, short)).to_series().alias(lists.name)

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from pipelines.demo.clock import DEFAULT_AS_OF
+from pipelines.demo.plants import PLANTS
 from tests.jobs.conftest import Demo, midnight
 
 LAST_DAY = date(2025, 11, 10)
@@ -275,3 +276,50 @@ def test_every_good_reading_is_in_the_raw_table_as_often_as_it_was_sent(demo: De
 
 def utc(day: date, hour: int) -> datetime:
     return (midnight(day) + timedelta(hours=hour)).astimezone(UTC)
+
+
+def true_kpis(demo: Demo) -> pl.DataFrame:
+    """Return factory, day, kpi, true: what KPIs of whole days truly were, by formulas written out here."""
+    place = ["factory", "day"]
+    seconds = demo.truth.machine_time.group_by(*place, "state").agg(pl.col("duration_s").sum())
+    spent = seconds.pivot(on="state", index=place, values="duration_s").fill_null(0.0)
+    pru = pl.DataFrame(
+        [(f, p.product, p.pru_s) for f, plant in PLANTS.items() for p in plant.products],
+        schema=["factory", "product", "pru_s"],
+        orient="row",
+    )
+    made = (
+        demo.truth.output.join(pru, on=["factory", "product"])
+        .group_by(place)
+        .agg(pl.col("pq", "sq", "rq").sum(), ideal_s=(pl.col("pru_s") * pl.col("pq")).sum())
+    )
+    main = demo.truth.energy.filter(meter="main", carrier="electricity")
+    kwh = main.group_by(place).agg(kwh=pl.col("quantity").sum())
+    run, delay = pl.col("running"), pl.col("idle") + pl.col("delay")
+    wide = spent.join(made, on=place).join(kwh, on=place).with_columns(
+        energy_kwh="kwh",
+        energy_kwh_per_unit=pl.col("kwh") / pl.col("pq"),
+        energy_kwh_per_h=pl.col("kwh") / run * 3600,
+        effectiveness=pl.col("ideal_s") / run,
+        scrap_ratio=pl.col("sq") / pl.col("pq"),
+        rework_ratio=pl.col("rq") / pl.col("pq"),
+        setup_rate=pl.col("setup") / (run + pl.col("setup")),
+        technical_efficiency=run / (run + delay),
+        equipment_operation_rate_kr=run
+        / (run + pl.col("setup") + delay + pl.col("down") + pl.col("repair")),
+    )  # fmt: skip
+    kpis = [n for n in wide.columns if n not in (*place, *spent.columns, *made.columns, "kwh")]
+    return wide.unpivot(on=kpis, index=place, variable_name="kpi", value_name="true")
+
+
+def test_kpis_are_true_wherever_everything_was_told(demo: Demo) -> None:
+    untold_days = pl.concat(
+        [untold(demo, s).select("factory", "day") for s in ("states", "counts", "energy")]
+    )
+    shadow = pl.concat([untold_days, untold_days.with_columns(pl.col("day") + timedelta(days=1))]).unique()
+    kpis = demo.rows("kpis").filter(WHOLE, period="day", level="factory").rename({"subject": "factory"})
+    compared = kpis.join(true_kpis(demo), on=["factory", "day", "kpi"]).join(
+        shadow, on=["factory", "day"], how="anti"
+    )
+    assert (compared.height, compared["kpi"].n_unique()) == (16 * 9, 9)
+    assert compared.select((pl.col("value") / pl.col("true") - 1).abs().max()).item() < 1e-9
