@@ -23,7 +23,6 @@ NOT_COMPUTED = "not_computed"
 SHARED_COST = "cost_of_no_product"
 _PRODUCT = ["factory", "product"]
 _SHARE = "1"
-_TOTALS = ("total", "count")
 Verdict = Literal["better", "worse", "same"]
 
 
@@ -66,8 +65,8 @@ def before_after(definition: Definition, now: Measured, then: Measured | None) -
 
     Reasons, the first that holds: `no_baseline`; `definition_version_differs` (a changed formula is another
     figure); the baseline's own reason, where it has no value; now's own reason; `period_length_differs` (a
-    total grows with its period); `zero_baseline` (nothing can be said in per cent of nothing; a share is
-    compared in points and has no such case).
+    total that adds up grows with its period); `zero_baseline` (nothing can be said in per cent of nothing; a
+    share is compared in points and has no such case).
 
     Args:
         definition: of the figure now.
@@ -86,7 +85,9 @@ def before_after(definition: Definition, now: Measured, then: Measured | None) -
 def unit_costs(elements: pl.DataFrame, length_d: int, minimum_coverage: float) -> pl.DataFrame:
     """Say what a unit of each product cost in a baseline period: cost over quantity, sums first.
 
-    The quantity is that of the days whose cost is known; days without a row of a product made none of it.
+    Cost of no single product is shared out over the products in proportion to their own: so the baseline's
+    quantities at these unit costs are all of its cost, and its index is 1. The quantity is that of the days
+    whose cost is known; days without a row of a product made none of it.
 
     Args:
         elements: rows of elements_daily of the period: `cost_krw` and `pq` are used.
@@ -94,13 +95,12 @@ def unit_costs(elements: pl.DataFrame, length_d: int, minimum_coverage: float) -
         minimum_coverage: least share of the period whose cost must be known.
 
     Returns:
-        ``factory, product, cost_krw [KRW], pq [unit], coverage [1], baseline_unit_cost_krw [KRW/unit],
-        reason``, sorted, of factories that tell any cost. Null: see ``reason``: `cost_of_no_product` (some
-        cost is of the factory as a whole, so that of its products is not all of it), `missing_element:...`,
-        `insufficient_coverage`, `zero_denominator`.
+        ``factory, product, cost_krw [KRW]`` (with its share of what is of no product), ``pq [unit], coverage
+        [1], baseline_unit_cost_krw [KRW/unit], reason``, sorted, of factories that tell any cost. Null: see
+        ``reason``: `cost_of_no_product` (no product's cost is known, only the factory's),
+        `missing_element:...`, `insufficient_coverage`, `zero_denominator`.
     """
     cost, made = (elements.filter(pl.col("element") == name) for name in ("cost_krw", "pq"))
-    shared = cost.filter(pl.col("product") == ALL_PRODUCTS)["factory"].unique().to_list()
     quantities = made.group_by(*_PRODUCT, "day").agg(
         pq=pl.when(pl.col("quantity").is_not_null().all()).then(exact_sum(pl.col("quantity"))),
         uncounted=pl.col("quantity").is_null().any(),
@@ -121,9 +121,13 @@ def unit_costs(elements: pl.DataFrame, length_d: int, minimum_coverage: float) -
     return (
         products.filter(pl.col("factory").is_in(told), pl.col("product") != ALL_PRODUCTS)
         .join(summed, on=_PRODUCT, how="left")
-        .with_columns(reason=_cost_obstacle(shared, minimum_coverage))
+        .join(_surcharges(cost, summed, length_d), on="factory", how="left")
         .with_columns(
-            pl.col("coverage").fill_null(0.0),
+            reason=_cost_obstacle(minimum_coverage),
+            cost_krw=pl.col("cost_krw") * (1.0 + pl.col("surcharge").fill_null(0.0)),
+        )
+        .with_columns(
+            coverage=pl.min_horizontal("coverage", "shared_coverage").fill_null(0.0),
             baseline_unit_cost_krw=pl.when(pl.col("reason").is_null()).then(
                 pl.col("cost_krw") / pl.col("pq")
             ),
@@ -160,13 +164,42 @@ def with_unit_costs(elements: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame
     return pl.concat([elements, rows.select(elements.columns)])
 
 
-def _cost_obstacle(shared: list[str], minimum_coverage: float) -> pl.Expr:
-    uncounted = pl.col("pq").is_null() | pl.col("uncounted")
+def _surcharges(cost: pl.DataFrame, summed: pl.DataFrame, length_d: int) -> pl.DataFrame:
+    """Return, of factories with cost of no product, what it adds to each won of a product's own cost.
+
+    Returns:
+        ``factory, surcharge`` (null: no product has a cost), ``shared_coverage``.
+    """
+    of_none = pl.col("product") == ALL_PRODUCTS
+    own = summed.filter(~of_none).group_by("factory").agg(own_krw=exact_sum(pl.col("cost_krw")))
     return (
-        pl.when(pl.col("factory").is_in(shared)).then(pl.lit(SHARED_COST))
+        cost.filter(of_none)
+        .group_by("factory")
+        .agg(
+            shared_krw=exact_sum(pl.col("quantity")).fill_null(0.0),
+            shared_coverage=exact_sum(pl.col("coverage").filter(pl.col("quantity").is_not_null())).fill_null(
+                0.0
+            )
+            / length_d,
+        )
+        .join(own, on="factory", how="left")
+        .select(
+            "factory",
+            surcharge=pl.when(pl.col("own_krw") > 0).then(pl.col("shared_krw") / pl.col("own_krw")),
+            shared_coverage="shared_coverage",
+        )
+    )
+
+
+def _cost_obstacle(minimum_coverage: float) -> pl.Expr:
+    uncounted = pl.col("pq").is_null() | pl.col("uncounted")
+    least = pl.min_horizontal("coverage", "shared_coverage")
+    return (
+        pl.when(pl.col("shared_coverage").is_not_null() & pl.col("surcharge").is_null())
+        .then(pl.lit(SHARED_COST))
         .when(pl.col("cost_krw").is_null()).then(pl.lit("missing_element:cost_krw"))
         .when(uncounted).then(pl.lit("missing_element:pq"))
-        .when(pl.col("coverage") < minimum_coverage).then(pl.lit("insufficient_coverage"))
+        .when(least < minimum_coverage).then(pl.lit("insufficient_coverage"))
         .when(pl.col("pq") == 0).then(pl.lit("zero_denominator"))
     )  # fmt: skip
 
@@ -179,7 +212,7 @@ def _obstacle(definition: Definition, now: Measured, then: Measured | None, *, i
     for figure in (then, now):
         if figure.value is None:
             return (figure.reason or NOT_COMPUTED).split(";", 1)[0]
-    if definition.statistic in _TOTALS and now.days != then.days:
+    if definition.is_total and definition.over_time == "sum" and now.days != then.days:
         return OTHER_LENGTH
     return ZERO_BASELINE if then.value == 0 and not in_points else None
 

@@ -179,34 +179,17 @@ def _comparisons(inputs: SiteInputs, member: Member, factories: tuple[str, ...])
     processes = sorted(set(mine["process"].drop_nulls().to_list()))
     for process in processes:
         of_process = tuple(mine.filter(pl.col("process") == process)["factory"].to_list())
-        value = _own_per_unit(inputs, member.member, of_process, alone=len(processes) == 1)
+        value = _own_per_unit(inputs, member.member, process, of_process)
         yield compare(process, published(releases, "process", process, inputs.day, PER_UNIT), value)
 
 
-def _own_per_unit(inputs: SiteInputs, member: str, factories: tuple[str, ...], *, alone: bool) -> Own:
-    """Return the member's kWh per unit in one process: sums first, the division last."""
-    if len(factories) == 1:
-        return _day_figures(inputs, "factory", factories[0], factories).figures[SHOWN.index(PER_UNIT)]
-    if alone:
-        return _day_figures(inputs, "member", member, factories).figures[SHOWN.index(PER_UNIT)]
-    rows = inputs.kpis.filter(
-        (pl.col("day") == inputs.day)
-        & (pl.col("level") == "factory")
-        & (pl.col("kpi") == PER_UNIT)
-        & pl.col("subject").is_in(factories)
-    ).sort("subject")
-    complete = rows.filter(pl.col("value").is_not_null())
-    denominator = float(complete["denominator"].sum())
-    if complete.is_empty() or denominator == 0.0 or complete["product_class"].n_unique() > 1:
-        return Own(PER_UNIT, inputs.day, reasons=("mixed_product_classes",))
-    return Own(
-        kpi=PER_UNIT,
-        day=inputs.day,
-        value=float(complete["numerator"].sum()) / denominator,
-        unit=complete["unit"][0],
-        coverage=None if rows["coverage"].null_count() else min(rows["coverage"].to_list()),
-        status=rows["status"][0],
-    )
+def _own_per_unit(inputs: SiteInputs, member: str, process: str, factories: tuple[str, ...]) -> Own:
+    """Return the member's kWh per unit in one process: what enters the peer group of the process."""
+    day = inputs.day
+    mine = (pl.col("day") == day) & pl.col("factory").is_in(factories)
+    electricity = inputs.facts_energy.filter(mine & (pl.col("carrier") == "electricity"))
+    parts = pl.concat([electricity["quality"], inputs.facts_machine.filter(mine)["quality"]])
+    return own(inputs.kpis, "peer", f"{member}/{process}", PER_UNIT, day, worst_quality(parts))
 
 
 def compare(process: str, reference: Published, value: Own) -> Comparison:

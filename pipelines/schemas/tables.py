@@ -325,7 +325,7 @@ BASELINE_COSTS = Table(
         column("revision", pa.int32(), "1, and one more each time the factory's unit costs are set anew; the highest holds."),
         column("period_start", pa.date32(), "First local date of the baseline period: from it on the unit cost is used.", "date"),
         column("period_end", pa.date32(), "First local date after it.", "date"),
-        column("cost_krw", pa.float64(), "Cost of the product in the period; null: not known.", "KRW"),
+        column("cost_krw", pa.float64(), "Cost of the product in the period, with its share of what is of no product; null: not known.", "KRW"),
         column("pq", pa.float64(), "Its quantity on the days whose cost is known; null: not known.", "unit"),
         column("coverage", pa.float64(), "Share of the period whose cost is known.", "1"),
         column("baseline_unit_cost_krw", pa.float64(), "cost_krw / pq; null: see reason.", "KRW/unit"),

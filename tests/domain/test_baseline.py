@@ -78,6 +78,11 @@ def test_a_share_is_compared_with_a_share_of_nothing() -> None:
     )
 
 
+def test_a_level_is_compared_whatever_the_length_of_its_periods() -> None:
+    change = before_after(definition("jobs"), measured(44.0, days=10), measured(40.0, days=90))
+    assert change.value == pytest.approx(0.1)
+
+
 def test_totals_of_equal_periods_are_compared() -> None:
     change = before_after(definition("energy_kwh"), measured(900.0), measured(1000.0))
     assert change.value == pytest.approx(-0.1)
@@ -190,6 +195,16 @@ def test_a_unit_cost_is_cost_over_quantity_of_all_machines_and_days() -> None:
     assert costs_of(rows) == [("p", 2000.0, None)]  # 90,000 / 45
 
 
+def test_cost_of_no_product_is_shared_out_by_the_products_own() -> None:
+    rows = [
+        element(0, "cost_krw", 30_000.0, "p"), element(0, "cost_krw", 10_000.0, "q"),
+        element(0, "cost_krw", 20_000.0, "*"), element(1, "cost_krw", None, "*"),
+        element(0, "pq", 15.0, "p"), element(0, "pq", 5.0, "q"),
+    ]  # fmt: skip
+    # 20,000 on 40,000 is half as much again: 45,000 / 15 and 15,000 / 5; 15 x 3,000 + 5 x 3,000 = 60,000.
+    assert costs_of(rows, days=1) == [("p", 3000.0, None), ("q", 3000.0, None)]
+
+
 def test_a_day_without_output_keeps_its_cost() -> None:
     rows = [element(0, "cost_krw", 40_000.0), element(1, "cost_krw", 50_000.0), element(0, "pq", 30.0)]
     assert costs_of(rows) == [("p", 3000.0, None)]  # a Sunday's share of the month's cost: 90,000 / 30
@@ -205,8 +220,16 @@ def test_output_of_a_day_whose_cost_is_not_known_is_left_out() -> None:
     [
         ([element(0, "cost_krw", 9.0, product="*"), element(0, "pq", 1.0)], "cost_of_no_product"),
         (
-            [element(0, "cost_krw", 9.0), element(0, "cost_krw", 1.0, product="*"), element(0, "pq", 1.0)],
+            [element(0, "cost_krw", None), element(0, "cost_krw", 1.0, product="*"), element(0, "pq", 1.0)],
             "cost_of_no_product",
+        ),
+        (
+            [
+                *(element(n, "cost_krw", 9.0) for n in range(2)),
+                *(element(n, "pq", 1.0) for n in range(2)),
+                element(0, "cost_krw", 5.0, product="*", coverage=0.9),
+            ],
+            "insufficient_coverage",
         ),
         ([element(0, "cost_krw", None), element(0, "pq", 1.0)], "missing_element:cost_krw"),
         ([element(0, "cost_krw", 9.0), element(0, "pq", None)], "missing_element:pq"),

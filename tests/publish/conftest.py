@@ -30,6 +30,7 @@ SEOUL = ZoneInfo("Asia/Seoul")
 DAY = date(2025, 11, 10)
 NOMINAL = datetime(2025, 11, 11, 3, tzinfo=SEOUL)
 JOINED = date(2025, 10, 27)
+MONTH, YEAR = date(2025, 11, 1), date(2024, 11, 1)
 DAYS = [DAY - timedelta(days=back) for back in reversed(range(8))]
 # Share of a day's electricity by hour: base load, two shifts with a break, a quiet night.
 LOAD = [22, 21, 21, 22, 24, 31, 58, 88, 104, 110, 108, 97, 71, 103, 112, 111, 106, 99, 84, 80, 78, 69, 40, 26]
@@ -178,6 +179,9 @@ def kpi_rows() -> list[dict[str, Any]]:
                 lacking = None if known else "missing_element:energy_kwh"
                 value = total / parts if known else None
                 rows.append(kpi_row("member", member, day, kpi, value, reason=lacking))
+                if kpi == "energy_kwh_per_unit":
+                    (process,) = {FACTORIES[factory][2] for factory in mine}
+                    rows.append(kpi_row("peer", f"{member}/{process}", day, kpi, value, reason=lacking))
     return rows
 
 
@@ -191,12 +195,12 @@ PROGRAMME = {
     "effectiveness": (1.0432, 0.0127, 0.97, 0.96),
     "quality_ratio": (0.9787, -0.0017, 0.997, 0.996),
     "mtbf_fe_s": (112_680.0, 3_960.0, 1.3, 1.1),
-    "jobs": (4113.0, 137.0, 10.0, 300.0),
+    "jobs": (43.0, 3.0, 1.0, 1.0),
 }
 # Of factory 2 (naru) in the baseline period: defects 2.9 %, 40 units an hour, a lead time of nothing.
 BASELINE = {
     "units_per_worker_h": 40.0, "process_defect_rate": 0.029, "order_lead_time_d": 0.0, "availability": 0.8,
-    "jobs": 4000.0,
+    "jobs": 40.0, "energy_kwh": 44000.0,
 }  # fmt: skip
 BASELINE_FROM, BASELINE_UNTIL = date(2025, 10, 27), date(2025, 11, 3)
 MACHINES = {"m1": "주조기 1호", "m2": "m2"}
@@ -210,8 +214,8 @@ def programme_rows() -> list[dict[str, Any]]:
             value = first + number * more
             periods = (
                 ("day", DAY, 1.0),
-                ("month", date(2025, 11, 1), month),
-                ("rolling12", date(2024, 11, 1), year),
+                ("month", MONTH, month),
+                ("rolling12", YEAR, year),
             )
             for period, day, share in periods:
                 marks = {"reason": "above_one" if kpi == "effectiveness" and value * share > 1 else None}
@@ -222,15 +226,18 @@ def programme_rows() -> list[dict[str, Any]]:
             ("unit_cost_index", "missing_element:cost_krw", None),
         ]
         for kpi, reason, coverage in nothing:
-            for period, day in (("day", DAY), ("month", date(2025, 11, 1))):
+            for period, day in (("day", DAY), ("month", MONTH)):
                 more = {"period": period, "reason": reason, "coverage": coverage}
                 rows.append(kpi_row(level, subject, day, kpi, None, **more))
+        rows.append(
+            kpi_row(level, subject, MONTH, "energy_kwh", 101_001.0 + number * 1_013.0, period="month")
+        )
     for place, factory in enumerate(FACTORIES):
         for nth, machine in enumerate(MACHINES):
             subject = f"{factory}/{machine}"
             rows.append(kpi_row("machine", subject, DAY, "oee", 0.5123 + place * 0.0131 + nth * 0.0737))
             reason = {"period": "month", "reason": "zero_denominator"}
-            rows.append(kpi_row("machine", subject, date(2025, 11, 1), "mtbf_fe_s", None, **reason))
+            rows.append(kpi_row("machine", subject, MONTH, "mtbf_fe_s", None, **reason))
     return rows
 
 

@@ -70,8 +70,10 @@ def test_the_member_reads_it_in_both_languages(pages: Pages) -> None:
 
 
 def test_a_total_is_not_compared_with_that_of_another_length(content: SiteContent) -> None:
-    change = line_of(table_of(content, "naru", "naru"), "jobs").change
+    table = table_of(content, "naru", "naru")
+    change = line_of(table, "energy_kwh").change
     assert (change.value, change.reason) == (None, "period_length_differs")
+    assert line_of(table, "jobs").change.value == pytest.approx(0.225)  # a level: 49 people, 40 before
 
 
 def test_nothing_can_be_said_in_per_cent_of_zero(content: SiteContent) -> None:
@@ -167,16 +169,16 @@ def test_no_page_but_its_owner_s_holds_a_kpi_of_a_member(content: SiteContent, p
 
 def test_the_operator_reads_which_kpis_a_member_shares(content: SiteContent, pages: Pages) -> None:
     naru = next(s for s in content.operator.sharing if s.member == "naru")
-    assert {"oee", "units_per_worker_h", "mttr_fe_s"} <= set(
-        naru.shared
-    )  # no failure is a value: it isn't told
+    # That there was no failure (mttr) is a value: it isn't told.
+    assert {"oee", "units_per_worker_h", "mttr_fe_s"} <= set(naru.shared)
     assert naru.too_little == ("first_pass_yield",)
     assert {"unit_cost_index", "load_factor"} <= set(naru.lacking)
     text = pages["operator/index.html"].text("en")
     assert "KPIs shared by members" in text
     assert "No failure" not in text
     silent = next(s for s in content.operator.sharing if s.member == "taeyang")
-    assert "energy_kwh" in silent.lacking
+    assert "oee" in silent.lacking  # nothing on the day, and nothing of the month
+    assert "energy_kwh" in silent.shared  # silent on the day, not in the month
 
 
 def released(inputs: SiteInputs, *rows: tuple[date, date, str, float | None]) -> pl.DataFrame:
