@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_emissions import AcceptOption, FactorsOption, FuelsOption
-from pipelines.connectors.exact_csv import fault
 
 ActivityOption = Annotated[str, typer.Option(help="Activity or fuel, as the tables name it.")]
 ActivityFilter = Annotated[str | None, typer.Option("--activity", help="Activity or fuel.")]
@@ -61,6 +60,7 @@ def show_factor(
     fuels: FuelsOption = None,
 ) -> None:
     """Show every column of one row, with its source, as CSV."""
+    from pipelines.connectors.exact_csv import fault
     from pipelines.jobs import factor_tables
     from pipelines.publish import factor_listing
     from pipelines.reference import tables

@@ -64,9 +64,20 @@ def _factor(edges: Edges, from_unit: str, to_unit: str) -> Fraction | None:
     return reached.get(to_unit)
 
 
-def exact_conversion(units: pl.DataFrame, from_unit: str, to_unit: str) -> Fraction | None:
-    """Return `conversion_factor` without any rounding."""
-    return _factor(_edges(units), from_unit, to_unit)
+class UnitTable:
+    """The conversions of one table without any rounding, each found once."""
+
+    def __init__(self, units: pl.DataFrame) -> None:
+        """Keep the table: ``from_unit``, ``to_unit``, ``multiplier`` (to = from x multiplier)."""
+        self._edges = _edges(units)
+        self._found: dict[tuple[str, str], Fraction | None] = {}
+
+    def factor(self, from_unit: str, to_unit: str) -> Fraction | None:
+        """Return what `conversion_factor` does, exactly."""
+        pair = (from_unit, to_unit)
+        if pair not in self._found:
+            self._found[pair] = _factor(self._edges, from_unit, to_unit)
+        return self._found[pair]
 
 
 def conversion_factor(units: pl.DataFrame, from_unit: str, to_unit: str) -> float | None:
@@ -81,7 +92,7 @@ def conversion_factor(units: pl.DataFrame, from_unit: str, to_unit: str) -> floa
         The factor; 1 between equal known units; null if no chain connects them (m3 and Nm3 never are: a
         metered m3 of gas is not corrected for pressure and temperature).
     """
-    factor = exact_conversion(units, from_unit, to_unit)
+    factor = _factor(_edges(units), from_unit, to_unit)
     return None if factor is None else float(factor)
 
 

@@ -21,6 +21,7 @@ from pipelines.domain.emissions.rates import CONSUMPTION, ELECTRICITY, Tables
 from pipelines.domain.emissions.solutions import factor_unit
 from pipelines.domain.emissions.unconfirmed import accepted, factor_activities
 from pipelines.domain.outcomes import ExitCode, OperatorError
+from pipelines.domain.units import UnitTable
 from pipelines.reference import tables as reference
 
 CARBON_VINTAGE = "carbon_vintage"
@@ -94,7 +95,7 @@ def load_tables(files: FactorFiles) -> Tables:
         rows.pairs,
         reference.gwps(),
         reference.parameters(),
-        Conversion(reference.units(), ncv_gcv_ratios(reference.parameters())),
+        Conversion(UnitTable(reference.units()), ncv_gcv_ratios(reference.parameters())),
         factor_activities(unconfirmed),
     )
 
@@ -222,7 +223,7 @@ def _check_unit(read: ExactTable, row: Mapping[str, str]) -> None:
 
 
 def _check_fuels(read: ExactTable) -> None:
-    units = reference.units()
+    units = UnitTable(reference.units())
     for row in read.cells.iter_rows(named=True):
         energy, _, per = (row["ncv_unit"] or "").partition("/")
         if (row["ncv"] or row["ncv_unit"]) and not (

@@ -4,6 +4,7 @@ from pipelines.domain.emissions.fuels import Conversion, fuel_pairs, ncv_gcv_rat
 from pipelines.domain.emissions.lookup import factor_rows
 from pipelines.domain.emissions.rates import Tables
 from pipelines.domain.emissions.unconfirmed import factor_activities
+from pipelines.domain.units import UnitTable
 from pipelines.reference import tables
 
 FACTORS = factor_rows(tables.emission_factors())
@@ -12,6 +13,6 @@ TABLES = Tables(
     fuel_pairs(tables.fuel_properties()),
     tables.gwps(),
     tables.parameters(),
-    Conversion(tables.units(), ncv_gcv_ratios(tables.parameters())),
+    Conversion(UnitTable(tables.units()), ncv_gcv_ratios(tables.parameters())),
     factor_activities(tables.unconfirmed()),
 )

@@ -109,3 +109,33 @@ def test_totals_add_what_is_known_once_and_count_the_rest(rows: list[Activity]) 
         for total in totals:
             if total.method == method:
                 assert (f"incomplete:{missing}" in total.reasons) == (missing > 0)
+
+
+UNITS = ["kWh", "MWh", "TJ", "GJ_gcv", "MJ_ncv", "kcal_gcv", "TOE", "L", "kg", "t", "Nm3", "Sm3", "m3", "tkm"]
+NAMES = sorted(
+    {f.activity for f in TABLES.factors}
+    | {p.fuel for p in TABLES.pairs}
+    | {"SF6", "CO2", "steam", "unobtainium"}
+)
+PLACES = ["KR", "GLOBAL", "US", "KR-KDHC-DAEGU", "XX"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(NAMES), st.sampled_from(UNITS), st.sampled_from(PLACES),
+    st.sampled_from(["disclosure", "k_ets", "cbam", "inventory"]),
+    st.sampled_from(["SAR", "AR4", "AR5", "AR6", "AR6-sf6_25200"]), st.sampled_from([None, 1, 2]),
+    st.one_of(st.none(), DATES), activities(),
+)  # fmt: skip
+def test_whatever_is_asked_there_is_a_figure_or_a_reason(
+    name: str, unit: str, place: str, purpose: str, gwp: str, tier: int | None, as_of: date | None,
+    one: Activity,
+) -> None:  # fmt: skip
+    asked = replace(one, activity=name, unit=unit, geography=place, tier=tier, amount=Fraction(1))
+    for made in evaluate([asked], TABLES, Request(purpose, as_of, gwp))[0]:
+        assert (made.co2e_kg is None) == (not made.parts or any(p.co2e_kg is None for p in made.parts))
+        assert made.co2e_kg is not None or made.reasons
+        assert (made.match == "none") == (
+            not made.rows and not (made.parts or "unit_not" in str(made.reasons))
+        )
+        assert made.provisional == any(code.startswith("carried_forward") for code in made.reasons)

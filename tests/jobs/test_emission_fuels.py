@@ -545,3 +545,28 @@ def test_accepted_bounds_of_an_ncv_enter_by_quadrature(monkeypatch: pytest.Monke
         uncertainty_low_pct=near(math.hypot(4.2 / 28.2 * 100, 7.72)),
         uncertainty_high_pct=near(math.hypot(2.8 / 28.2 * 100, 6.77)),
     )  # fmt: skip
+
+
+# kg CO2 per unit; then TJ per unit with the IPCC rows' CH4 and N2O [kg/TJ]
+CHAINS = {
+    "gas": ("city_gas_lng", "Nm3", 0.0385e-3 * 15.236 * 44000 / 12, 0.0385e-3, 1, 0.1),
+    "diesel": ("diesel", "L", 0.0353e-3 * 20.09 * 44000 / 12, 0.0353e-3, 3, 0.6),
+    "LPG": ("propane", "kg", 0.046222272e-3 * 17.63 * 44000 / 12, 0.046222272e-3, 1, 0.1),
+    "coal": ("sub_bituminous_coal", "kg", 0.0199e-3 * 26.468 * 44000 / 12, 0.0199e-3, 10, 1.5),
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize(
+    ("gwp", "ch4", "n2o"), [("SAR", 21, 310), ("AR4", 25, 298), ("AR5", 28, 265), ("AR6", 27.9, 273)]
+)
+def test_the_chain_of_each_kind_of_fuel_by_each_set(
+    chain: str, gwp: str, ch4: float, n2o: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fuel, unit, co2_kg, energy_tj, ch4_per_tj, n2o_per_tj = CHAINS[chain]
+    rows = evaluated(monkeypatch, f"a,{fuel},250,{unit},{Y23},KR\n", "--gwp", gwp)
+    methane, nitrous = 250 * energy_tj * ch4_per_tj, 250 * energy_tj * n2o_per_tj
+    check(
+        rows, "a", gwp_set=gwp, co2_kg=near(250 * co2_kg), ch4_kg=near(methane), n2o_kg=near(nitrous),
+        co2e_kg=near(250 * co2_kg + ch4 * methane + n2o * nitrous),
+    )  # fmt: skip

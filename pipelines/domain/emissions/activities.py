@@ -9,9 +9,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Literal
 
-import polars as pl
-
-from pipelines.domain.units import exact_conversion
+from pipelines.domain.units import UnitTable
 
 EnergyBasis = Literal["gross", "net", "unstated"]
 _SUFFIXES: dict[str, EnergyBasis] = {"_gcv": "gross", "_ncv": "net"}
@@ -96,7 +94,7 @@ class AmountUnit:
     energy_basis: EnergyBasis | None
 
 
-def amount_unit(units: pl.DataFrame, text: str) -> AmountUnit:
+def amount_unit(units: UnitTable, text: str) -> AmountUnit:
     """Take a unit apart: a suffix `_gcv` or `_ncv` states whether an energy is gross or net."""
     for suffix, basis in _SUFFIXES.items():
         name = text.removesuffix(suffix)
@@ -105,11 +103,11 @@ def amount_unit(units: pl.DataFrame, text: str) -> AmountUnit:
     return AmountUnit(text, "unstated" if is_energy(units, text) else None)
 
 
-def is_energy(units: pl.DataFrame, unit: str) -> bool:
+def is_energy(units: UnitTable, unit: str) -> bool:
     """Say whether a unit of the table is one of energy."""
-    return exact_conversion(units, unit, ENERGY_UNIT) is not None
+    return units.factor(unit, ENERGY_UNIT) is not None
 
 
-def is_known_unit(units: pl.DataFrame, text: str) -> bool:
+def is_known_unit(units: UnitTable, text: str) -> bool:
     """Say whether the table knows a unit, with or without a stated basis."""
-    return exact_conversion(units, amount_unit(units, text).name, amount_unit(units, text).name) is not None
+    return units.factor(amount_unit(units, text).name, amount_unit(units, text).name) is not None

@@ -17,6 +17,7 @@ from pipelines.domain.emissions.fuels import Conversion
 from pipelines.domain.emissions.gases import gwp_set
 from pipelines.domain.emissions.lookup import Match, factor_rows
 from pipelines.domain.emissions.rates import ELECTRICITY, Choice, Rates, Tables
+from pipelines.domain.units import UnitTable
 
 _UNIT = "kWh"
 _NO_UNITS = pl.Schema({"from_unit": pl.String, "to_unit": pl.String, "multiplier": pl.Float64})
@@ -83,7 +84,7 @@ class GridFactors:
                 (),
                 gwps,
                 pl.DataFrame(),
-                Conversion(pl.DataFrame(schema=_NO_UNITS), _NO_RATIOS),
+                Conversion(UnitTable(pl.DataFrame(schema=_NO_UNITS)), _NO_RATIOS),
             ),
             Choice(query.purpose, query.known_on, {}),
         )

@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.domain.emissions.activities import ENERGY_UNIT, Activity, amount_unit
 from pipelines.domain.emissions.lookup import EVERYWHERE, Considered, Percent, is_known, percent
-from pipelines.domain.units import exact_conversion
+from pipelines.domain.units import UnitTable
 
 IPCC = "IPCC-2006"
 _KETS, _GIR_2022, _GIR_2017 = "KR-KETS-2025-64", "KR-GIR-2022", "KR-GIR-2017"
@@ -239,7 +239,7 @@ class Conversion:
         ratios: NCV/GCV and its row by phase of the fuel (`gas`, else the rest), for pairs without GCV.
     """
 
-    units: pl.DataFrame
+    units: UnitTable
     ratios: Mapping[str, tuple[Fraction, str]]
 
     def plain(self, activity: Activity, unit: str, *, any_basis: bool = False) -> Quantity:
@@ -265,7 +265,7 @@ class Conversion:
             pair: calorific values; null: none.
         """
         stated = amount_unit(self.units, activity.unit)
-        if exact_conversion(self.units, unit, ENERGY_UNIT) is None:
+        if self.units.factor(unit, ENERGY_UNIT) is None:
             return self._volume(activity, unit)
         if stated.energy_basis is None:
             return self._by_ncv(activity, unit, gross=gross, pair=pair)
@@ -293,7 +293,7 @@ class Conversion:
             return Quantity(None, reasons=(UNCORRECTED if metered else UNIT_NOT_CONVERTIBLE,))
         energy_unit, _, per = pair.ncv_unit.partition("/")
         volume = self._volume(activity, per)
-        energy = exact_conversion(self.units, energy_unit, unit)
+        energy = self.units.factor(energy_unit, unit)
         if volume.value is None or energy is None:
             return Quantity(None, reasons=volume.reasons or (UNIT_NOT_CONVERTIBLE,))
         net = volume.value * pair.ncv * energy
@@ -316,7 +316,7 @@ class Conversion:
     def _multiplied(self, from_unit: str, to_unit: str) -> Quantity:
         if from_unit == to_unit:
             return Quantity(Fraction(1))
-        value = exact_conversion(self.units, from_unit, to_unit)
+        value = self.units.factor(from_unit, to_unit)
         return Quantity(value, reasons=() if value is not None else (UNIT_NOT_CONVERTIBLE,))
 
 

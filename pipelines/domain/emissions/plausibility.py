@@ -3,18 +3,20 @@
 Belongs here: comparing the rows of one file with each other. Does not belong here: correcting them.
 """
 
+import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from statistics import median
 
 from pipelines.domain.emissions.activities import ENERGY_UNIT, Activity, amount_unit
-from pipelines.domain.emissions.fuels import BASIS_SUSPECT, Conversion, Quantity
+from pipelines.domain.emissions.fuels import BASIS_SUSPECT, Conversion, Pair
 from pipelines.domain.emissions.rates import Rates
 
 IMPLAUSIBLE = "amount_implausible"
 _TIMES, _LEAST_ROWS = 1000, 5
-_TOLERANCE = Fraction(2, 100)
+_TOLERANCE = 0.02
 
 
 def flags(activities: Sequence[Activity], rates: Rates, conversion: Conversion) -> list[tuple[str, ...]]:
@@ -52,30 +54,32 @@ def _suspect(activities: Sequence[Activity], rates: Rates, conversion: Conversio
             groups[one.activity, one.geography, one.start, one.end].append(n)
     found: set[int] = set()
     for rows in (rows for rows in groups.values() if len(rows) > 1):
-        stated = {n: _stated_energy(activities[n], rates, conversion) for n in rows}
-        for n in rows:
-            pair = rates.pair_of(activities[n], activities[n].start).pair
-            gross_per_net = 1 / conversion.net_to_gross(activities[n], pair)[0]
-            if amount_unit(conversion.units, activities[n].unit).energy_basis is None:
-                continue
-            others = (stated[other] for other in rows if other != n)
-            if any(_near(stated[n], other, gross_per_net) for other in others):
-                found.add(n)
+        energies = [n for n in rows if amount_unit(conversion.units, activities[n].unit).energy_basis]
+        if energies:
+            one = activities[rows[0]]
+            pair = rates.pair_of(one, one.start).pair
+            stated = {n: _stated_mj(activities[n], pair, conversion) for n in rows}
+            ratio = float(1 / conversion.net_to_gross(one, pair)[0])
+            found |= _on_the_other_basis(energies, stated, ratio)
     return found
 
 
-def _stated_energy(one: Activity, rates: Rates, conversion: Conversion) -> Fraction | None:
+def _stated_mj(one: Activity, pair: Pair | None, conversion: Conversion) -> float:
     """Return the energy as its row states it, whatever the basis; of a mass or volume the net one [MJ]."""
-    unit = amount_unit(conversion.units, one.unit)
-    if unit.energy_basis is None:
-        pair = rates.pair_of(one, one.start).pair
-        per_unit: Quantity = conversion.fuel(one, ENERGY_UNIT, gross=False, pair=pair)
+    if amount_unit(conversion.units, one.unit).energy_basis is None:
+        per_unit = conversion.fuel(one, ENERGY_UNIT, gross=False, pair=pair).value
     else:
-        per_unit = conversion.plain(one, ENERGY_UNIT, any_basis=True)
-    return None if per_unit.value is None or one.amount is None else one.amount * per_unit.value
+        per_unit = conversion.plain(one, ENERGY_UNIT, any_basis=True).value
+    return math.nan if per_unit is None or one.amount is None else float(one.amount * per_unit)
 
 
-def _near(energy: Fraction | None, other: Fraction | None, ratio: Fraction) -> bool:
-    return (
-        energy is not None and other is not None and abs(energy - other * ratio) <= _TOLERANCE * other * ratio
-    )
+def _on_the_other_basis(energies: Sequence[int], stated: Mapping[int, float], ratio: float) -> set[int]:
+    """Return the energies that are GCV/NCV times another of the group, within the tolerance."""
+    ordered = sorted(mj for mj in stated.values() if not math.isnan(mj))
+    found = set()
+    for n in energies:
+        low, high = stated[n] / ratio / (1 + _TOLERANCE), stated[n] / ratio / (1 - _TOLERANCE)
+        near = bisect_right(ordered, high) - bisect_left(ordered, low)
+        if not math.isnan(stated[n]) and near > (low <= stated[n] <= high):
+            found.add(n)
+    return found

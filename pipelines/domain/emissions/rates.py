@@ -106,6 +106,9 @@ class Rates:
             f.activity for f in tables.factors if f.basis in _FUEL_BASES
         }
         self._activities = {f.activity for f in tables.factors}
+        self._by_id = {f.factor_id: f for f in tables.factors}
+        self._pair_ids = {pair.pair_id for pair in tables.pairs}
+        self._found: dict[tuple[object, ...], Solution] = {}
 
     def of(self, activity: Activity, bases: frozenset[str] | None = None) -> Solution:
         """Return the rates over an activity's dates: across windows, weighted by days.
@@ -116,6 +119,15 @@ class Rates:
             activity: what was done.
             bases: of electricity, if not its consumption.
         """
+        asked = (
+            activity.activity, activity.unit, activity.start, activity.end, activity.geography, activity.tier,
+            activity.temperature_c, activity.pressure_kpa, bases,
+        )  # fmt: skip
+        if asked not in self._found:
+            self._found[asked] = self._over_all_days(activity, bases)
+        return self._found[asked]
+
+    def _over_all_days(self, activity: Activity, bases: frozenset[str] | None) -> Solution:
         parts: list[tuple[date, date, Solution]] = []
         for start, end in self._pieces(activity):
             found = self._during(activity, start, end, bases)
@@ -193,12 +205,10 @@ class Rates:
         )
 
     def _named_pair(self, activity: str) -> bool:
-        wanted = self._choice.use.get(activity)
-        return any(pair.pair_id == wanted for pair in self._tables.pairs)
+        return self._choice.use.get(activity) in self._pair_ids
 
     def _named(self, activity: str) -> Factor | None:
-        wanted = self._choice.use.get(activity)
-        return next((f for f in self._tables.factors if f.factor_id == wanted), None)
+        return self._by_id.get(self._choice.use.get(activity, ""))
 
     def _pieces(self, activity: Activity) -> Iterable[tuple[date, date]]:
         cuts = [edge for edge in self._edges if activity.start < edge < activity.end]

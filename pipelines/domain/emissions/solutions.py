@@ -113,11 +113,11 @@ def same(one: Solution, other: Solution) -> bool:
 
 def weighted(parts: Sequence[tuple[Solution, Fraction]]) -> Solution:
     """Add solutions by their share of the days; one that has no rates leaves none."""
-    rows = once(row for solution, _ in parts for row in solution.rows)
-    provisional = any(solution.provisional for solution, _ in parts)
     broken = next((solution for solution, _ in parts if not solution.rates), None)
     if broken is not None:
-        return replace(broken, rows=rows, provisional=provisional)
+        return broken
+    rows = once(row for solution, _ in parts for row in solution.rows)
+    provisional = any(solution.provisional for solution, _ in parts)
     rates = tuple(replace(rate, kg=rate.kg * share) for solution, share in parts for rate in solution.rates)
     match = max((solution.match for solution, _ in parts), key=MATCHES.index)
     reasons = once(code for solution, _ in parts for code in solution.reasons)
