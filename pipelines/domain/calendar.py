@@ -1,7 +1,7 @@
 """Local days, hours and shifts as UTC instants: where summer time is dealt with, once.
 
-Belongs here: turning local dates and wall times of a zone into half-open UTC spans. Does not belong here:
-what is measured in them.
+Belongs here: turning local dates and wall times of a zone into half-open UTC spans; how long they are. Does
+not belong here: what is measured in them.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +15,21 @@ INSTANT = pl.Datetime("us", "UTC")
 WINDOW_SCHEMA = pl.Schema({"factory": pl.String(), "start": INSTANT, "end": INSTANT})
 _PROBE = pl.Series([datetime(2000, 1, 1, tzinfo=UTC)], dtype=INSTANT)
 _HOUR_US = 3_600_000_000
+_S_US = 1_000_000
+
+
+def in_seconds(time_us: pl.Expr) -> pl.Expr:
+    """Turn whole microseconds into seconds; whole seconds are exact.
+
+    It isn't divided by a literal: Polars then multiplies by the reciprocal, but not in a frame of one row, so
+    the last bit would depend on what else is computed.
+    """
+    return (time_us // _S_US).cast(pl.Float64) + (time_us % _S_US).cast(pl.Float64) * 1e-6
+
+
+def seconds_between(first: str, last: str) -> pl.Expr:
+    """Return the time from one instant to another [s]."""
+    return in_seconds((pl.col(last) - pl.col(first)).dt.total_microseconds())
 
 
 @cache

@@ -14,12 +14,12 @@ and the sharing out of periods (pipelines.domain.operations).
 
 import polars as pl
 
+from pipelines.domain.calendar import seconds_between
 from pipelines.domain.operations import (
     ALL_PRODUCTS,
     as_facts,
     element_rows,
     latest,
-    seconds,
     shared_out,
 )
 
@@ -43,5 +43,5 @@ def daily_costs(costs: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     begun = reports.group_by("factory", "product").agg(first_at=pl.col("at").min())
     days = windows.join(begun, on="factory").filter(pl.col("first_at") < pl.col("end"))
     filled = days.join(shared_out(reports, windows, "cost_krw"), on=_OF_DAY, how="left")
-    coverage = pl.col("reported_s").fill_null(0.0) / seconds("start", "end")
+    coverage = pl.col("reported_s").fill_null(0.0) / seconds_between("start", "end")
     return as_facts([element_rows(filled, "cost_krw", pl.col("quantity"), coverage, pl.col("quality"))])

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipelines.domain.calendar import seconds_between
 from pipelines.domain.factory_energy import (
     QUALITIES,
     is_publishable,
@@ -149,7 +150,7 @@ def _carbon(facts: DayFacts) -> pl.DataFrame:
 
 def _amounts(hours: pl.DataFrame, reason: pl.Expr) -> pl.DataFrame:
     """Sum what is known of hours and gaps by day; reason: why, where nothing is."""
-    seconds = (pl.col("end") - pl.col("start")).dt.total_microseconds() / 1e6
+    seconds = seconds_between("start", "end")
     is_hour = pl.col("allocation") == "hour"
     # An hour of which nothing is known has no quality: it is missing, not suspect.
     doubtful = ~is_publishable()
@@ -190,7 +191,7 @@ def _machine_counts(machines: pl.DataFrame) -> pl.DataFrame:
 def _machine_days(hours: pl.DataFrame, elements: Sequence[str]) -> pl.DataFrame:
     """Sum hours of machines by day; a PRU is the day's, not a sum."""
     doubtful = (pl.col("quality") == "suspect").fill_null(value=False).any()
-    seconds = (pl.col("end") - pl.col("start")).dt.total_microseconds() / 1e6
+    seconds = seconds_between("start", "end")
     keys = ["factory", "machine", "product", "day"]
     whole = [
         pl.when(pl.col(n).is_not_null().all() & ~doubtful)
@@ -221,7 +222,7 @@ def _machine_days(hours: pl.DataFrame, elements: Sequence[str]) -> pl.DataFrame:
 
 
 def _operations(operations: pl.DataFrame) -> pl.DataFrame:
-    seconds = (pl.col("end") - pl.col("start")).dt.total_microseconds() / 1e6
+    seconds = seconds_between("start", "end")
     doubtful = ~is_publishable()
     return operations.with_columns(
         machine=pl.lit(OF_FACTORY),

@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipelines.domain.calendar import hours_of, windows_of_days
+from pipelines.domain.calendar import hours_of, seconds_between, windows_of_days
 from pipelines.domain.factory_energy import factory_hours
 from pipelines.domain.onramp import unusable
 from pipelines.domain.sums import exact_sum
@@ -60,7 +60,7 @@ def energy_rows(
     own = facts.filter((pl.col("factory") == factory) & pl.col("day").is_between(first, last))
     rolled = factory_hours(own, meters).with_columns(pl.col("quality").cast(_QUALITIES))
     hours = _every_hour(rolled.filter(pl.col("allocation") == "hour"), factory, zone, (first, last))
-    length_s = (pl.col("end") - pl.col("start")).dt.total_microseconds() / 1e6
+    length_s = seconds_between("start", "end")
     timed = hours.with_columns(length_s=length_s, covered_s=pl.col("coverage").fill_null(0.0) * length_s)
     gaps = rolled.filter((pl.col("allocation") == "unallocated") & pl.lit(by != "hour"))
     parts = pl.concat([timed, gaps.select("day", "energy_kwh", "quality")], how="diagonal")

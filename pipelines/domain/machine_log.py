@@ -15,7 +15,7 @@ from datetime import datetime
 
 import polars as pl
 
-from pipelines.domain.calendar import INSTANT
+from pipelines.domain.calendar import INSTANT, in_seconds
 
 # Which element a state's seconds are; a state that is not here is not known.
 ELEMENT_OF_STATE = {
@@ -25,7 +25,6 @@ ELEMENT_OF_STATE = {
 _FAILED = ("down", "stopped", "repair")
 _BUCKETS = ("apt_s", "asut_s", "adet_s", "adot_s", "pmt_s", "cmt_s")
 _SILENT = "silent_s"
-_US = 1_000_000
 LOG_ELEMENTS = (
     "pbt_s", *_BUCKETS, "pru_s", "pq", "gq", "sq", "failures", "tbf_s", "ttr_s", "unknown_s",
 )  # fmt: skip
@@ -112,18 +111,19 @@ def _times(states: pl.DataFrame, window: LogWindow) -> pl.DataFrame:
         element=pl.col("state").replace_strict(
             ELEMENT_OF_STATE, default=_SILENT, return_dtype=pl.String
         ).fill_null(_SILENT),
-        seconds=within.dt.total_microseconds().clip(lower_bound=0) / _US,
+        time_us=within.dt.total_microseconds().clip(lower_bound=0),
         fails=failed & ~came_from & (pl.col("at") > start),
     )  # fmt: skip
     before = pl.col("at").min().clip(lower_bound=start) - start
     return spans.group_by("machine").agg(
         *(
-            pl.col("seconds").filter(pl.col("element") == element).sum().alias(element)
+            in_seconds(pl.col("time_us").filter(pl.col("element") == element).sum()).alias(element)
             for element in (*_BUCKETS, "off_s")
         ),
         # Before its first event a machine's state is not known.
-        (pl.col("seconds").filter(pl.col("element") == _SILENT).sum()
-         + before.dt.total_microseconds() / _US).alias(_SILENT),
+        in_seconds(
+            pl.col("time_us").filter(pl.col("element") == _SILENT).sum() + before.dt.total_microseconds()
+        ).alias(_SILENT),
         pl.col("fails").sum().alias("failures"),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ How the rules are read here, where they leave room:
 
 import polars as pl
 
-from pipelines.domain.calendar import INSTANT, hours_of
+from pipelines.domain.calendar import INSTANT, hours_of, in_seconds, seconds_between
 
 ALL_PRODUCTS = "*"
 MACHINE_KEY = ("factory", "machine", "product", "start")
@@ -73,26 +73,27 @@ def hourly_machine_time(
         quantities null.
     """
     pieces = _pieces(_spans(states, windows, max_state_s), machines, windows, planned)
-    seconds = (pl.col("next") - pl.col("instant")) / _US
-    element = {
-        name: pl.when(pl.col("level") == level).then(seconds).otherwise(0.0).sum()
-        for level, name in _ELEMENTS.items()
-    }
+    time_us = pl.col("next") - pl.col("instant")
+    element = {name: _seconds_where(pl.col("level") == level, time_us) for level, name in _ELEMENTS.items()}
     silent = pl.col("level") == 0
     may_be_off = silent & pl.col("calendar") & (pl.col("plan") == 0)
     grouped = pieces.group_by("factory", "machine", "start", "end", maintain_order=True).agg(
         pl.col("calendar").first(),
-        pbt_s=pl.when(pl.col("plan") > 0).then(seconds).otherwise(0.0).sum(),
-        off_s=pl.when((pl.col("level") == 1) | may_be_off).then(seconds).otherwise(0.0).sum(),
-        unknown_s=pl.when(silent & ~may_be_off).then(seconds).otherwise(0.0).sum(),
+        pbt_s=_seconds_where(pl.col("plan") > 0, time_us),
+        off_s=_seconds_where((pl.col("level") == 1) | may_be_off, time_us),
+        unknown_s=_seconds_where(silent & ~may_be_off, time_us),
         failures=pl.col("fails").sum().cast(pl.Int64),
         **element,
     )
     return _as_facts(grouped)
 
 
+def _seconds_where(holds: pl.Expr, time_us: pl.Expr) -> pl.Expr:
+    return in_seconds(pl.when(holds).then(time_us).otherwise(0).sum())
+
+
 def _as_facts(hours: pl.DataFrame) -> pl.DataFrame:
-    length = (pl.col("end") - pl.col("start")).dt.total_microseconds() / _US
+    length = seconds_between("start", "end")
     to_know = pl.when("calendar").then("pbt_s").otherwise(length)
     coverage = pl.when(to_know > 0).then(1 - pl.col("unknown_s") / to_know).otherwise(1.0)
     return (

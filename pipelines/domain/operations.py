@@ -24,12 +24,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipelines.domain.calendar import INSTANT
+from pipelines.domain.calendar import INSTANT, seconds_between
 from pipelines.domain.sums import exact_sum
 
 ALL_PRODUCTS = "*"
 QUIET_DAYS = 7
-_S_US = 1_000_000
 MEASURED, INTERPOLATED, ESTIMATED = "measured", "interpolated", "estimated"
 OPERATIONS_KEY = ("factory", "product", "element", "start")
 OPERATIONS_SCHEMA = pl.Schema({
@@ -118,7 +117,9 @@ def with_planned(windows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     """Add ``planned_s`` to windows: their planned time [s]; null: the factory's calendar is not known."""
     known = planned.filter(pl.col("start").is_not_null())
     unknown = planned.filter(pl.col("start").is_null())["factory"].unique()
-    planned_s = overlapping(windows, known).group_by(DAY_KEY).agg(planned_s=exact_sum(seconds("from", "to")))
+    planned_s = (
+        overlapping(windows, known).group_by(DAY_KEY).agg(planned_s=exact_sum(seconds_between("from", "to")))
+    )
     is_known = ~pl.col("factory").is_in(unknown.implode())
     return windows.join(planned_s, on=list(DAY_KEY), how="left", maintain_order="left").with_columns(
         planned_s=pl.when(is_known).then(pl.col("planned_s").fill_null(0.0))
@@ -205,7 +206,7 @@ def shared_out(reports: pl.DataFrame, windows: pl.DataFrame, amount: str) -> pl.
     spans = reports.filter(pl.col("until").is_not_null(), pl.col(amount).is_not_null()).select(
         "factory", "product", amount, start="at", end="until"
     )
-    share = seconds("from", "to") / seconds("span_start", "span_end")
+    share = seconds_between("from", "to") / seconds_between("span_start", "span_end")
     within = (pl.col("span_start") >= pl.col("start")) & (pl.col("span_end") <= pl.col("end"))
     day = ["factory", "product", "start", "end"]
     pieces = overlapping(windows, spans)
@@ -226,7 +227,7 @@ def with_lengths_once(pieces: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     reached = pl.col("to").cum_max().shift().over(by)
     begin = pl.max_horizontal("from", reached)
     ordered = pieces.sort(*by, "from", "to").with_columns(begin=pl.min_horizontal(begin, "to"))
-    return ordered.with_columns(once_s=seconds("begin", "to"))
+    return ordered.with_columns(once_s=seconds_between("begin", "to"))
 
 
 def element_rows(
@@ -260,13 +261,3 @@ def as_facts(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Join the rows of elements: OPERATIONS_SCHEMA, sorted by OPERATIONS_KEY."""
     rows = pl.concat([pl.DataFrame(schema=OPERATIONS_SCHEMA), *parts])
     return rows.sort(OPERATIONS_KEY)
-
-
-def seconds(first: str, last: str) -> pl.Expr:
-    """Return the time between two instants [s], exact for whole seconds.
-
-    It isn't divided by a literal: Polars then multiplies by the reciprocal, but not in a frame of one row, so
-    the last bit would depend on what else is computed.
-    """
-    time_us = (pl.col(last) - pl.col(first)).dt.total_microseconds()
-    return (time_us // _S_US).cast(pl.Float64) + (time_us % _S_US).cast(pl.Float64) * 1e-6

@@ -21,6 +21,7 @@ Belongs here: the elements of orders. Does not belong here: shipments of vehicle
 
 import polars as pl
 
+from pipelines.domain.calendar import seconds_between
 from pipelines.domain.operations import (
     ALL_PRODUCTS,
     DAY_KEY,
@@ -31,7 +32,6 @@ from pipelines.domain.operations import (
     latest,
     overlapping,
     placed,
-    seconds,
     speaking,
 )
 from pipelines.domain.sums import exact_sum
@@ -139,7 +139,7 @@ def _due(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _completed(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
     known = (pl.col("received_at") <= pl.col("delivered_at")).fill_null(value=False)
-    lead_s = seconds("received_at", "delivered_at")
+    lead_s = seconds_between("received_at", "delivered_at")
     sums = (
         placed(lines, days, "delivered_at")
         .group_by(_KEY)
@@ -165,7 +165,7 @@ def _executed(lines: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
             "factory", start=ended - pl.duration(days=QUIET_DAYS), end=ended, told=pl.lit(value=False)
         ),
     ])  # fmt: skip
-    running_s = seconds("from", "to").filter("told")
+    running_s = seconds_between("from", "to").filter("told")
     sums = (
         overlapping(days, spans)
         .group_by(_KEY)

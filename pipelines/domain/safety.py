@@ -15,7 +15,7 @@ the rules of events and days (pipelines.domain.operations).
 
 import polars as pl
 
-from pipelines.domain.calendar import merged
+from pipelines.domain.calendar import merged, seconds_between
 from pipelines.domain.operations import (
     ALL_PRODUCTS,
     DAY_KEY,
@@ -26,7 +26,6 @@ from pipelines.domain.operations import (
     latest,
     overlapping,
     placed,
-    seconds,
     shared_out,
     speaking,
     with_planned,
@@ -73,7 +72,7 @@ def _hours(reports: pl.DataFrame, amount: str, days: pl.DataFrame, planned: pl.D
     shares = shared_out(told, days, amount).select(*_KEY, "quantity", "quality", "reported_s")
     reported = merged(told.select("factory", start="at", end="until"))
     pieces = overlapping(days, planned.drop_nulls()).select("factory", day="start", start="from", end="to")
-    met_s = exact_sum(seconds("from", "to"))
+    met_s = exact_sum(seconds_between("from", "to"))
     met = overlapping(pieces, reported).group_by("factory", start="day").agg(met_s=met_s)
     planned_s = pl.col("planned_s")
     coverage = (

@@ -11,7 +11,8 @@ Belongs here: the integral of a level. Does not belong here: quantities shipped 
 
 import polars as pl
 
-from pipelines.domain.operations import as_facts, element_rows, latest, overlapping, seconds
+from pipelines.domain.calendar import seconds_between
+from pipelines.domain.operations import as_facts, element_rows, latest, overlapping
 from pipelines.domain.sums import exact_sum
 
 LONGEST_HOLD_DAYS = 31
@@ -41,7 +42,7 @@ def daily_stock(
         OPERATIONS_SCHEMA, sorted by OPERATIONS_KEY: ``stock_unit_days`` of the time that is covered.
     """
     spans = _held(latest(levels, ("factory", "product", "at"), ("quantity",)), longest_hold_days)
-    share = seconds("from", "to") / seconds("start", "end")
+    share = seconds_between("from", "to") / seconds_between("start", "end")
     length_us = (pl.col("end") - pl.col("start")).dt.total_microseconds()
     length_d = 1.0 + (length_us - _DAY_US).cast(pl.Float64) * (1 / _DAY_US)
     sums = (

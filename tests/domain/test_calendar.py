@@ -11,6 +11,7 @@ from pipelines.domain.calendar import (
     day_window,
     day_windows,
     hours_of,
+    in_seconds,
     local_day,
     merged,
     planned_segments,
@@ -162,4 +163,14 @@ def test_touching_and_contained_spans_merge() -> None:
     assert segments(merged(spans.reverse())) == [
         (utc(2025, 1, 1, 0), utc(2025, 1, 1, 11)),
         (utc(2025, 1, 1, 12), utc(2025, 1, 1, 13)),
+    ]
+
+
+@given(st.lists(st.integers(0, 10**11), min_size=2, max_size=50))
+def test_seconds_do_not_depend_on_what_else_is_computed(times_us: list[int]) -> None:
+    together = pl.DataFrame({"us": times_us}).select(in_seconds(pl.col("us")))["us"].to_list()
+    alone = [pl.DataFrame({"us": [us]}).select(in_seconds(pl.col("us")))["us"][0] for us in times_us]
+    assert together == alone
+    assert [s for s, us in zip(together, times_us, strict=True) if us % 1_000_000 == 0] == [
+        us // 1_000_000 for us in times_us if us % 1_000_000 == 0
     ]

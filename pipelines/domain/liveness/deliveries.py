@@ -13,6 +13,7 @@ are expected without any past.
 
 import polars as pl
 
+from pipelines.domain.calendar import in_seconds
 from pipelines.domain.liveness.observed import (
     BY_MACHINE,
     FEW_EVENTS,
@@ -48,7 +49,7 @@ def source_days(events: pl.LazyFrame, stream: str) -> pl.LazyFrame:
     """
     distinct = events.select(*_KEYS, "at").unique().sort(*_KEYS, "at")
     steps = (
-        distinct.with_columns(step=pl.col("at").diff().over(_KEYS).dt.total_microseconds() / 1e6)
+        distinct.with_columns(step=in_seconds(pl.col("at").diff().over(_KEYS).dt.total_microseconds()))
         .drop_nulls("step")
         .group_by(*_KEYS, "step")
         .len()
