@@ -68,6 +68,8 @@ def _shipments(telling: Telling) -> _Amounts:
     left = [event.record for event in tell_shipments(telling)]
     loads = [s["load_t"] * s["distance_km"] for s in left]
     yield _ALL, "load_tkm", sum(loads)
+    yield _ALL, "rated_load_tkm", sum(loads)
+    yield _ALL, "costed_load_tkm", sum(loads)
     yield _ALL, "capacity_tkm", sum(s["capacity_t"] * s["distance_km"] for s in left)
     yield _ALL, "pooled_tkm", sum(load for load, s in zip(loads, left, strict=True) if s["pooled"])
     yield _ALL, "transport_cost_krw", sum(s["cost_krw"] for s in left)

@@ -6,9 +6,9 @@ rules of events and days (pipelines.domain.operations).
 - Load, capacity, pooled load and cost belong to the local day of **departure**; due and on time to the
   local day of **due_at**. A shipment without due_at is not due. One that has not arrived by its due time is
   not on time.
-- The coverage of ``capacity_tkm`` (and of ``transport_cost_krw``) is the share of the day's ``load_tkm`` that
-  went in shipments whose capacity (cost) is known. So load_tkm x that coverage is the load that may be
-  compared with it: a load factor over loads of unknown capacity would be too high.
+- ``rated_load_tkm`` and ``capacity_tkm`` are of the shipments whose capacity is known, ``costed_load_tkm``
+  and ``transport_cost_krw`` of those whose cost is: a load factor over loads of unknown capacity would be too
+  high. Their coverage is the share of the day's ``load_tkm`` that went in these shipments.
 """
 
 import polars as pl
@@ -61,7 +61,9 @@ def daily_shipments(shipments: pl.DataFrame, windows: pl.DataFrame, planned: pl.
     return as_facts([
         rows("load_tkm", "load"),
         rows("pooled_tkm", "pooled_load"),
+        rows("rated_load_tkm", "rated_load", "capacity_share"),
         rows("capacity_tkm", "capacity", "capacity_share"),
+        rows("costed_load_tkm", "costed_load", "cost_share"),
         rows("transport_cost_krw", "cost", "cost_share"),
         rows("shipments_due", "due"),
         rows("shipments_on_time", "on_time"),
@@ -74,7 +76,9 @@ def _of_departure() -> dict[str, pl.Expr]:
     return {
         "load": exact_sum(load),
         "pooled_load": exact_sum(load.filter(pl.col("pooled"))),
+        "rated_load": exact_sum(load.filter(with_capacity)),
         "capacity": exact_sum(pl.col("capacity_t") * pl.col("distance_km")),
+        "costed_load": exact_sum(load.filter(with_cost)),
         "cost": exact_sum(pl.col("cost_krw")),
         "capacity_share": _share_of(load, with_capacity),
         "cost_share": _share_of(load, with_cost),

@@ -390,7 +390,7 @@ def test_a_silent_factory_does_not_keep_a_final_day_open() -> None:
 
 OPERATED = (
     "aoet_s", "apwt_s", "apat_s", "headcount", "worked_h", "incidents", "cost_krw", "orders_completed",
-    "lead_time_s", "orders_due", "orders_on_time", "orders_on_time_in_full", "load_tkm", "capacity_tkm",
+    "lead_time_s", "orders_due", "orders_on_time", "orders_on_time_in_full", "load_tkm", "rated_load_tkm", "costed_load_tkm", "capacity_tkm",
     "pooled_tkm", "transport_cost_krw", "shipments_due", "shipments_on_time",
 )  # fmt: skip
 OF_PRODUCT = ("baseline_unit_cost_krw", "stock_unit_days", "shipped_quantity")

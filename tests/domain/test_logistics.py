@@ -40,7 +40,7 @@ def test_a_load_is_weighed_by_its_distance_on_the_day_of_departure() -> None:
 
 
 def test_the_coverage_of_the_capacity_is_the_share_of_the_load_that_it_may_be_compared_with() -> None:
-    """600 t km of known capacity 1,000 t km, 200 t km of unknown: load factor 800 x 0.75 / 1000 = 0.6."""
+    """600 t km of known capacity 1,000 t km, 200 t km of unknown: load factor 600 / 1000 = 0.6."""
     facts = daily(
         {"shipment": "s1", "at": at(0, 16), "load_t": 6.0, "capacity_t": 10.0, "distance_km": 100.0},
         {"shipment": "s2", "at": at(0, 17), "load_t": 2.0, "distance_km": 100.0, "cost_krw": 5.0},
@@ -48,7 +48,9 @@ def test_the_coverage_of_the_capacity_is_the_share_of_the_load_that_it_may_be_co
     )
     assert amounts(facts, "load_tkm") == [800.0]
     assert (amounts(facts, "capacity_tkm"), coverages(facts, "capacity_tkm")) == ([1000.0], [0.75])
+    assert (amounts(facts, "rated_load_tkm"), coverages(facts, "rated_load_tkm")) == ([600.0], [0.75])
     assert (amounts(facts, "transport_cost_krw"), coverages(facts, "transport_cost_krw")) == ([5.0], [0.25])
+    assert (amounts(facts, "costed_load_tkm"), coverages(facts, "costed_load_tkm")) == ([200.0], [0.25])
 
 
 def test_a_capacity_that_nobody_said_is_not_zero() -> None:
@@ -81,8 +83,8 @@ def test_a_day_on_which_nothing_left_is_zero_if_the_stream_lives_and_unknown_if_
         assert amounts(facts, element)[3:] == [None, None]
         assert coverages(facts, element) == [1.0, 1.0, 1.0, 0.0, 0.0]
     unknown = facts.filter(pl.col("start") >= at(3))
-    assert unknown.height == 2 * 6
-    assert unknown.select("quantity", "quality").null_count().row(0) == (12, 12)
+    assert unknown.height == 2 * 8
+    assert unknown.select("quantity", "quality").null_count().row(0) == (16, 16)
 
 
 def test_a_shipment_said_again_replaces_what_was_said_wherever_it_stands() -> None:
