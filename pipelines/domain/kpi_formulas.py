@@ -55,6 +55,7 @@ class Element:
         stands: `product`: once for each product of a unit; `unit`: once for a unit (a machine, a factory).
         disclosure_class: A or B: what a competitor could misuse.
         variable: what it is to an attacker: elements that are the same up to public constants share one.
+        stream: what tells it (the stream, or the profile).
         measured_at: where it is known: of each machine, of the factory as a whole, or of both (energy: the
             factory's is that of its main meters, never the sum of its machines').
         over_time: how days of it become months: a flow adds up, a stock (people employed) is a mean.
@@ -70,6 +71,7 @@ class Element:
     stands: Stands
     disclosure_class: Literal["A", "B"]
     variable: str
+    stream: str
     measured_at: MeasuredAt
     over_time: OverTime
     may_be_absent: bool = False
@@ -164,6 +166,7 @@ class Definition:
         released: whether a night releases it behind the gate.
         denominator_class: disclosure class of what is below the line; null: a total.
         linked_elements: elements that are one variable for an attacker, up to public constants.
+        of_one_stream: whether one stream tells all of its elements, so that each knows the same time.
         base: the least unit that it is computed for before anything is summed: a machine, or a factory where
             only the factory has some element.
         of_machine: whether a machine can have it too.
@@ -194,6 +197,7 @@ class Definition:
     released: bool
     denominator_class: str | None
     linked_elements: frozenset[str]
+    of_one_stream: bool
     base: Literal["machine", "factory"]
     of_machine: bool
     counts_output: bool

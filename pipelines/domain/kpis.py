@@ -11,8 +11,8 @@ How the rules are read here, where they leave room:
   machines. One with an element of the factory (its main meters, orders, people) is evaluated per factory and
   day, with its machines' elements added up: as soon as one machine lacks one, the factory lacks it.
 - A machine that ran but has no counts lacks them; one that never ran made nothing.
-- A ratio of elements that are measured apart (energy by meters, output by counters) has no value below the
-  coverage of comparisons: nothing weighs the one by what is known of the other.
+- A ratio of elements that different streams tell (energy by meters, output by counters) has no value below
+  the coverage of comparisons: nothing weighs the one by what is known of the other.
 - Coverage: of machines the known share of the planned time, weighted by it; with an element of the factory
   also that element's own, weighted by the time that it stands for.
 - A subject has a row for every KPI of which its factories share an element, with a reason where there is no
@@ -573,7 +573,7 @@ def _with_means(units: pl.DataFrame, definitions: Sequence[Definition]) -> pl.Da
 
 def _as_measured(definition: Definition) -> Definition:
     """Ask more of a ratio whose elements are measured apart; a machine's ratios are of known time."""
-    if definition.is_total or definition.base == "machine":
+    if definition.is_total or definition.base == "machine" or definition.of_one_stream:
         return definition
     return replace(definition, minimum_coverage=definition.comparison_coverage)
 

@@ -40,7 +40,8 @@ UNITS = {
     "orders_received": "1", "orders_promised": "1", "orders_shipped": "1", "orders_delivered": "1",
     "orders_due": "1", "orders_on_time": "1", "orders_on_time_in_full": "1", "orders_completed": "1",
     "lead_time_s": "s", "aoet_s": "s", "shipped_quantity": "unit", "stock_unit_days": "unit d",
-    "load_tkm": "t km", "rated_load_tkm": "t km", "costed_load_tkm": "t km", "capacity_tkm": "t km", "pooled_tkm": "t km", "transport_cost_krw": "KRW",
+    "load_tkm": "t km", "rated_load_tkm": "t km", "costed_load_tkm": "t km",
+    "capacity_tkm": "t km", "pooled_tkm": "t km", "transport_cost_krw": "KRW",
     "shipments_due": "1", "shipments_on_time": "1", "worked_h": "h", "headcount": "person", "incidents": "1",
     "apwt_s": "s", "apat_s": "s", "cost_krw": "KRW",
 }  # fmt: skip

@@ -60,7 +60,7 @@ def derive_kpis(night: Night) -> int:
     computed = computed_figures(
         night, KPIS, [elements], pairs, _in_force(table, days, book), unit_costs_in_force(costs)
     )
-    of_months = _touched_months(table, days, closed)
+    of_months = sorted({day.replace(day=1) for day in days})
     months = _months(table, computed, of_months, book, closed)
     ends = _touched_ends(of_months, closed)
     years = _years(table, months, ends, book)
@@ -106,21 +106,6 @@ def _in_force(table: OpenTable, days: Sequence[date], book: KpiBook) -> pl.DataF
         .join(has, on=["day", "kpi"], how="left")
         .select("day", "kpi", version=pl.coalesce("has", "version"))
     )
-
-
-def _touched_months(table: OpenTable, days: Iterable[date], closed: date) -> list[date]:
-    """Return the firsts of the months of some days, and of those that closed without being seen."""
-    candidates = sorted({day for day, _ in table.partitions() if day.day == 1})
-    firsts = (
-        table.scan()
-        .filter(pl.col("day").is_in(candidates), pl.col("period") != "day")
-        .select("day", "period")
-        .unique()
-        .collect()
-    )
-    ended = {_months_after(day, MONTHS - 1) for day in firsts.filter(period="rolling12")["day"]}
-    unseen = {m for m in firsts.filter(period="month")["day"] if _has_ended(m, closed)} - ended
-    return sorted({day.replace(day=1) for day in days} | unseen)
 
 
 def _touched_ends(months: Iterable[date], closed: date) -> list[date]:
