@@ -54,7 +54,7 @@ def computed_figures(
             versions={s.table.name: s.version for s in sources},
             profiles=read_profiles(night).rows,
             cluster=night.cluster,
-            factors=emission_factors(),
+            factors=emission_factors() if night.factors is None else night.factors,
             gwps=gwps(),
             catalogue=kpi_catalogue(),
             known_on=night.nominal.date(),
