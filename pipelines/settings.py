@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     templates: Path | None = Field(
         None, description="Folder or file of trade templates that replace or join the packaged ones."
     )
+    factors: Path | None = Field(
+        None, description="CSV of emission factors that replace or join the packaged ones every night."
+    )
     source: Literal["kafka", "archive"] = Field("kafka", description="Where records are read from.")
     archive: str = Field("build/archive", description="Folder or URI of the archive of topic files.")
     site: Path = Field(Path("build/site"), description="Folder of the published pages.")

@@ -68,7 +68,7 @@ def computed_figures(
             versions={s.table.name: s.version for s in sources},
             profiles=read_profiles(night).rows,
             cluster=night.cluster,
-            factors=emission_factors(),
+            factors=emission_factors() if night.factors is None else night.factors,
             gwps=gwps(),
             book=kpi_book(),
             in_force=pl.DataFrame() if in_force is None else in_force,

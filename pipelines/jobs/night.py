@@ -31,6 +31,7 @@ class Night:
         registry: writers' schemas.
         as_of: the injected clock, with a zone.
         unit_multipliers: carrier, kind, unit, multiplier to the carrier's canonical unit.
+        factors: emission_factors, if not the packaged ones.
         other_clusters: the hub's other clusters: what is theirs is not ours and not unclaimed.
         tell: progress.
         workers: threads; null: one a core.
@@ -46,6 +47,7 @@ class Night:
     other_clusters: tuple[ClusterDefinition, ...]
     tell: Progress
     workers: int | None = None
+    factors: pl.DataFrame | None = None
     max_message_bytes: int = 1_048_576
     future_tolerance_s: int = 600
     slice_bytes: int = 32 * 1024 * 1024

@@ -19,6 +19,7 @@ from pipelines.connectors.store import ClusterStore
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.domain.units import unit_multipliers
+from pipelines.jobs.factor_tables import FactorFiles, factor_table
 from pipelines.jobs.night import Night
 from pipelines.jobs.progress import Progress
 from pipelines.reference.tables import units
@@ -148,6 +149,7 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         registry=RememberedRegistry(settings_registry(settings), store),
         as_of=as_of,
         unit_multipliers=unit_multipliers(units()),
+        factors=factor_table(FactorFiles(settings.factors)),
         other_clusters=others,
         tell=tell,
         workers=settings.workers,
