@@ -113,11 +113,18 @@ def run_once(side: Side, broker: LocalBroker) -> Told:
         return _watched(child, broker)
 
 
-def measure_alone(side: Side) -> Told:
-    """Run a side that has no reference and needs no broker, in a fresh process; return its part of a line."""
-    with Child(side) as child:
-        runs = [{**child.ask(side.request), "broker_cpu_seconds": 0.0} for _ in range(REPEATS)]
-    return {**_side_line(side, runs), "answer": runs[0]["answer"]}
+def measure_in_turns(sides: Sequence[Side]) -> list[Told]:
+    """Run sides that have no reference and need no broker, in turns; return each one's part of a line."""
+    with ExitStack() as stack:
+        children = [stack.enter_context(Child(side)) for side in sides]
+        runs: list[list[Told]] = [[] for _ in children]
+        for _ in range(REPEATS):
+            for child, of_child in zip(children, runs, strict=True):
+                of_child.append({**child.ask(child.side.request), "broker_cpu_seconds": 0.0})
+    return [
+        {**_side_line(side, told), "answer": told[0]["answer"]}
+        for side, told in zip(sides, runs, strict=True)
+    ]
 
 
 def tell(line: Told) -> Told:

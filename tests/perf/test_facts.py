@@ -7,26 +7,26 @@ import pytest
 
 from tests.perf.energy import scratch
 from tests.perf.factories import FactoriesRequest, fill, raw_rows
-from tests.perf.harness import Side, Told, circumstances, measure_alone, tell
+from tests.perf.harness import Side, circumstances, measure_in_turns, tell
 
 pytestmark = pytest.mark.perf
 
 
-def facts_of(factories: int) -> Told:
-    """Derive the facts of a day of simulated factories and tell the line."""
-    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
-        fill(Path(folder), factories)
-        request = FactoriesRequest(folder, factories)
-        line = measure_alone(Side("facts", request, raw_rows(factories)))
-    return tell({"workload": f"facts-{factories}", **line, **circumstances()})
+def simulated(folder: Path, factories: int) -> Side:
+    """Fill a store with a day of simulated factories and ask for the facts of it."""
+    fill(folder, factories)
+    return Side("facts", FactoriesRequest(str(folder), factories), raw_rows(factories))
 
 
 def test_facts_of_250_factories_and_twice_as_many() -> None:
-    one, two = facts_of(250), facts_of(500)
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        sides = [simulated(Path(folder) / str(factories), factories) for factories in (250, 500)]
+        one, two = measure_in_turns(sides)
     for line, factories in ((one, 250), (two, 500)):
         assert line["answer"]["factory_days"] == 2 * factories  # of each fact table
         assert line["answer"]["energy_rows"] == factories * 11 * 24
         assert line["answer"]["machine_rows"] == factories * 10 * 24 * 2
+        tell({"workload": f"facts-{factories}", **line, **circumstances()})
     tell(
         {
             "workload": "facts-doubled",
