@@ -125,30 +125,49 @@ def with_planned(windows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def overlapping(windows: pl.DataFrame, spans: pl.DataFrame, by: Sequence[str] = ("factory",)) -> pl.DataFrame:
+def overlapping(windows: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Pair windows with the spans that overlap them.
 
     Args:
-        windows: ``factory``, ``start``, ``end`` [us, UTC].
-        spans: `by`, ``start``, ``end`` [us, UTC], and more.
-        by: columns that a window and a span have in common.
+        windows: ``factory``, ``start``, ``end`` [us, UTC], and more; disjoint within a factory.
+        spans: ``factory``, ``start``, ``end`` [us, UTC], and more.
 
     Returns:
         A row per pair: the windows' columns, the spans' others, ``span_start``, ``span_end``, and ``from``,
         ``to`` of their common time.
     """
-    if windows.is_empty():
-        spans = spans.clear()
-    else:
-        reached = (pl.col("start") < windows["end"].max()) & (pl.col("end") > windows["start"].min())
-        spans = spans.filter(reached)
+    ordered = windows.sort(DAY_KEY).with_row_index("window")
+    reached = spans.rename({"start": "span_start", "end": "span_end"}).filter(
+        pl.col("span_start") < pl.col("span_end")
+    )
+    # The first window that ends after the span starts, and the last that starts before the span ends.
+    bounded = (
+        reached.sort("span_start")
+        .join_asof(
+            ordered.select("factory", "end", first="window").sort("end"),
+            left_on="span_start", right_on="end", by="factory", strategy="forward",
+            allow_exact_matches=False, coalesce=True, check_sortedness=False,
+        )
+        .drop("end", strict=False)
+        .sort("span_end")
+        .join_asof(
+            ordered.select("factory", "start", last="window").sort("start"),
+            left_on="span_end", right_on="start", by="factory", strategy="backward",
+            allow_exact_matches=False, coalesce=True, check_sortedness=False,
+        )
+        .drop("start", strict=False)
+        .filter(pl.col("first") <= pl.col("last"))
+    )  # fmt: skip
+    pairs = bounded.with_columns(window=pl.int_ranges("first", pl.col("last") + 1, dtype=pl.UInt32))
     return (
-        windows.join(spans.rename({"start": "span_start", "end": "span_end"}), on=list(by))
-        .filter(pl.col("span_start") < pl.col("end"), pl.col("span_end") > pl.col("start"))
+        pairs.drop("factory", "first", "last")
+        .explode("window", empty_as_null=False)
+        .join(ordered, on="window")
         .with_columns(
             pl.max_horizontal("start", "span_start").alias("from"),
             pl.min_horizontal("end", "span_end").alias("to"),
         )
+        .drop("window")
     )
 
 

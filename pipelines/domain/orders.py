@@ -7,7 +7,8 @@ Belongs here: the elements of orders. Does not belong here: shipments of vehicle
   again replaces it, so the newest promise is the promise.
 - **Due** on the local day of its promise is every order that is not cancelled. It is on time if it was
   delivered at or before the promise, and in full if the delivered quantity reaches the received one. Where
-  one of the two quantities isn't said, fullness is not known, unless the order is late anyway.
+  one of the two quantities isn't said, fullness is not known, unless the order is late anyway. An order that
+  was never promised is never due, but delivered it lowers the coverage of its day: it may have been due.
 - **Completed** are the orders delivered on the day whose receipt is known: only they have a lead time, so the
   two elements are of the same orders. Their coverage is the share of the orders delivered of which that is
   so.
@@ -106,8 +107,10 @@ def _counts(steps: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
 def _due(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
     on_time = (pl.col("delivered_at") <= pl.col("due_at")).fill_null(value=False)
     whole = pl.col("delivered_quantity") >= pl.col("received_quantity")
+    kept = lines.filter(pl.col("cancelled_at").is_null())
+    unpromised = placed(kept.filter(pl.col("due_at").is_null()), days, "delivered_at")
     sums = (
-        placed(lines.filter(pl.col("cancelled_at").is_null()), days, "due_at")
+        placed(kept, days, "due_at")
         .group_by(_KEY)
         .agg(
             due=pl.len(),
@@ -116,12 +119,19 @@ def _due(lines: pl.DataFrame, days: pl.DataFrame) -> list[pl.DataFrame]:
             decided=(~on_time | whole.is_not_null()).mean(),
         )
     )
-    filled = days.join(sums, on=_KEY, how="left")
-    covered, decided = pl.col("covered"), pl.col("decided").fill_null(1.0)
+    untold = unpromised.group_by(_KEY).agg(untold=pl.len())
+    counted = ("due", "on_time", "in_full", "untold")
+    filled = (
+        days.join(sums, on=_KEY, how="left")
+        .join(untold, on=_KEY, how="left")
+        .with_columns(pl.col(counted).fill_null(0).cast(pl.Float64), pl.col("decided").fill_null(1.0))
+    )
+    promised = pl.col("due") / (pl.col("due") + pl.col("untold"))
+    coverage = pl.col("covered") * pl.when(pl.col("untold") > 0).then(promised).otherwise(1.0)
     return [
-        element_rows(filled, "orders_due", pl.col("due").fill_null(0), covered),
-        element_rows(filled, "orders_on_time", pl.col("on_time").fill_null(0), covered),
-        element_rows(filled, "orders_on_time_in_full", pl.col("in_full").fill_null(0), covered * decided),
+        element_rows(filled, "orders_due", pl.col("due"), coverage),
+        element_rows(filled, "orders_on_time", pl.col("on_time"), coverage),
+        element_rows(filled, "orders_on_time_in_full", pl.col("in_full"), coverage * pl.col("decided")),
     ]
 
 

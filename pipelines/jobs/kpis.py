@@ -60,7 +60,7 @@ def derive_kpis(night: Night) -> int:
     computed = computed_figures(
         night, KPIS, [elements], pairs, _in_force(table, days, book), unit_costs_in_force(costs)
     )
-    of_months = _touched_months(table, days, closed)
+    of_months = sorted({day.replace(day=1) for day in days})
     months = _months(table, computed, of_months, book, closed)
     ends = _touched_ends(of_months, closed)
     years = _years(table, months, ends, book)
@@ -77,10 +77,10 @@ def derive_kpis(night: Night) -> int:
 
 
 def _revalued(table: OpenTable, costs: OpenTable, elements: OpenTable) -> set[date]:
-    """Return the days whose cost index another baseline changes: all of them, from its first day on."""
+    """Return the days whose cost index another baseline changes: all of them, from any baseline's first on."""
     if table.position(BASELINE_COSTS.name) == costs.version:
         return set()
-    starts: list[date] = unit_costs_in_force(costs)["valid_from"].to_list()
+    starts: list[date] = costs.scan().select("period_start").unique().collect()["period_start"].to_list()
     return {day for day, _ in elements.partitions() if starts and day >= min(starts)}
 
 
@@ -106,21 +106,6 @@ def _in_force(table: OpenTable, days: Sequence[date], book: KpiBook) -> pl.DataF
         .join(has, on=["day", "kpi"], how="left")
         .select("day", "kpi", version=pl.coalesce("has", "version"))
     )
-
-
-def _touched_months(table: OpenTable, days: Iterable[date], closed: date) -> list[date]:
-    """Return the firsts of the months of some days, and of those that closed without being seen."""
-    candidates = sorted({day for day, _ in table.partitions() if day.day == 1})
-    firsts = (
-        table.scan()
-        .filter(pl.col("day").is_in(candidates), pl.col("period") != "day")
-        .select("day", "period")
-        .unique()
-        .collect()
-    )
-    ended = {_months_after(day, MONTHS - 1) for day in firsts.filter(period="rolling12")["day"]}
-    unseen = {m for m in firsts.filter(period="month")["day"] if _has_ended(m, closed)} - ended
-    return sorted({day.replace(day=1) for day in days} | unseen)
 
 
 def _touched_ends(months: Iterable[date], closed: date) -> list[date]:

@@ -159,6 +159,20 @@ def carbon(hours: pl.DataFrame, factor: float | None = 0.5, *, provisional: bool
     )
 
 
+def rows_of_day(hours: pl.DataFrame, made_rows: pl.DataFrame) -> pl.DataFrame:
+    facts = DayFacts(hours, made_rows, carbon(hours), operations(), METERS)
+    return daily_elements(facts, UNITS)
+
+
+def figures_of(rows: pl.DataFrame, *days: date) -> pl.DataFrame:
+    newest = pl.DataFrame(
+        [(day, d.kpi, d.version) for day in days for d in BOOK.newest()],
+        schema={"day": pl.Date, "kpi": pl.String, "version": pl.String},
+        orient="row",
+    )
+    return day_figures(rows, places_of(rows, profiles(PRODUCTS), CLUSTER, days), BOOK, newest)
+
+
 def figures(
     hours: pl.DataFrame | None = None,
     made_rows: pl.DataFrame | None = None,
@@ -617,6 +631,21 @@ def test_machines_add_up_to_factories_and_factories_to_members(cases, random) ->
             assert total["sums"].to_list() == [added]
             assert total["weight"].item() == parts["weight"].sum()
             assert total["covered"].item() == pytest.approx(parts["covered"].sum(), rel=1e-12)
+
+
+def test_how_days_are_cut_into_pieces_changes_nothing() -> None:
+    first = rows_of_day(
+        energy("a", FULL_DAY),
+        machines(times("a", "1", 10, 9), made("a", "1", "x", 4, 3), times("b", "1", 9, 0)),
+    )
+    second = rows_of_day(
+        energy("a", [0.1] * 20 + [None] * 4, quality="suspect"), machines(times("b", "1", 7, 7))
+    ).with_columns(pl.col("day") + timedelta(days=1))
+    days = (DAY, DAY + timedelta(days=1))
+    whole = figures_of(pl.concat([second, first]), *days)
+    cut = pl.concat([figures_of(first, days[0]), figures_of(second, days[1])])
+    assert whole.height > 100
+    assert whole.equals(cut)
 
 
 @given(st.randoms(use_true_random=False))

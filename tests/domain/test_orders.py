@@ -103,6 +103,15 @@ def test_the_newest_promise_counts_and_a_cancelled_order_is_not_due() -> None:
     assert sum(q or 0 for q in amounts(cancelled, "orders_due")) == 0
 
 
+def test_a_delivery_without_a_promise_lowers_the_coverage_of_what_was_due() -> None:
+    """Of two that are delivered on Thursday one was promised; on Friday one that nobody promised comes."""
+    never = step("o2", "delivered", at(3, 12)), step("o3", "delivered", at(4, 12))
+    facts = daily(*a_life(), *never, ALIVE)
+    for element in ("orders_due", "orders_on_time", "orders_on_time_in_full"):
+        assert amounts(facts, element)[2:5] == [0, 1, None]
+        assert coverages(facts, element)[2:5] == [1.0, 0.5, 0.0]
+
+
 def test_an_order_whose_receipt_is_not_known_has_no_lead_time_and_is_not_among_those_completed() -> None:
     """Two are delivered on Thursday; of one nobody knows when it came in: half are covered."""
     facts = daily(*a_life(), step("o2", "delivered", at(3, 12)), count=4)

@@ -143,6 +143,34 @@ def test_a_late_count_changes_its_day_month_and_year_and_nothing_else(closed: Pa
     assert not after.select(KEY).is_duplicated().any()
 
 
+def test_a_month_that_ends_in_silence_is_closed_and_released_all_the_same(park: Park) -> None:
+    thursday = SATURDAY - timedelta(days=2)
+    park.send_profiles(park.a)
+    reading = park.energy(park.a, instant(thursday), [10.0] * 24)
+    park.send(park.topic("energy"), [reading], instant(thursday, 24))
+
+    def periods(table: str, column: str) -> set[tuple[str, date]]:
+        return set(park.rows(table).filter(pl.col("period") != "day").select("period", column).rows())
+
+    park.nightly(three(SATURDAY))
+    assert periods("kpis", "day") == {("month", NOVEMBER)}
+    park.nightly(three(MONDAY))
+    assert periods("kpis", "day") == {("month", NOVEMBER), ("rolling12", YEAR)}
+    assert set(park.rows("kpis").filter(period="month", day=NOVEMBER, kpi="energy_kwh")["status"]) == {
+        "provisional"
+    }
+    # The month's last day may still get late readings until it is final.
+    assert periods("releases", "period_start") == set()
+    park.nightly(three(TUESDAY))
+    assert set(park.rows("kpis").filter(period="month", day=NOVEMBER, kpi="energy_kwh")["status"]) == {
+        "final"
+    }
+    assert periods("releases", "period_start") == {("month", NOVEMBER), ("rolling12", YEAR)}
+    before = park.hub.state("park")
+    assert "nothing new" in park.nightly(three(TUESDAY)).out
+    assert park.hub.state("park") == before
+
+
 def changed_book() -> KpiBook:
     """The catalogue after OEE became good parts over parts."""
     book = kpi_book()

@@ -123,12 +123,16 @@ def test_a_field_that_cannot_be_read_makes_dead_letters_that_name_it(park: Park)
     assert text is not None
     changed = json.loads(text)
     next(f for f in changed["fields"] if f["name"] == "sequence")["type"] = "string"
-    path = park.hub.root / "registry" / "0015.energy_of_others.v1.avsc"
+    path = park.hub.root / "registry" / f"{WIDER_ID:04d}.energy_of_others.v1.avsc"
     path.write_text(json.dumps(changed | {"namespace": "org.others"}), encoding="utf-8")
     record = park.reading(park.a, instant(TUESDAY), [1.0]) | {"sequence": "seven"}
     park.send(
         park.topic(),
-        [narrow(park, 0, 1.0, TUESDAY), park.encode("energy", record, 15), narrow(park, 1, 2.0, TUESDAY)],
+        [
+            narrow(park, 0, 1.0, TUESDAY),
+            park.encode("energy", record, WIDER_ID),
+            narrow(park, 1, 2.0, TUESDAY),
+        ],
         instant(TUESDAY, 24),
     )
     assert park.nightly(three(WEDNESDAY)).code == 0

@@ -208,7 +208,7 @@ def test_operations_are_true_wherever_coverage_is_full(demo: Demo) -> None:
         ["orders_due", "orders_on_time", "orders_on_time_in_full", "aoet_s"]
     ) & (pl.col("day") <= date(2025, 11, 7))
     compared = whole.filter(~silent, ~old_orders)
-    assert compared.height == 2_181
+    assert compared.height == 2_175
     assert compared["element"].n_unique() == 24
     assert compared.select((pl.col("quantity") - pl.col("true")).abs().max()).item() < 1e-6
     assert compared.filter(pl.col("true") > 0)["element"].n_unique() == 23  # no recordable incident
