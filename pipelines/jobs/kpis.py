@@ -77,10 +77,10 @@ def derive_kpis(night: Night) -> int:
 
 
 def _revalued(table: OpenTable, costs: OpenTable, elements: OpenTable) -> set[date]:
-    """Return the days whose cost index another baseline changes: all of them, from its first day on."""
+    """Return the days whose cost index another baseline changes: all of them, from any baseline's first on."""
     if table.position(BASELINE_COSTS.name) == costs.version:
         return set()
-    starts: list[date] = unit_costs_in_force(costs)["valid_from"].to_list()
+    starts: list[date] = costs.scan().select("period_start").unique().collect()["period_start"].to_list()
     return {day for day, _ in elements.partitions() if starts and day >= min(starts)}
 
 
