@@ -204,14 +204,14 @@ def test_operations_are_true_wherever_coverage_is_full(demo: Demo) -> None:
     true = demo.truth.operations.rename({"quantity": "true"})
     whole = demo.rows("facts_operations").filter(WHOLE).join(true, on=keys, how="inner")
     silent = (pl.col("factory") == "saebyeok") & (pl.col("day") >= date(2025, 11, 6))
-    old_orders = pl.col("element").is_in(
-        ["orders_due", "orders_on_time", "orders_on_time_in_full", "aoet_s"]
-    ) & (pl.col("day") <= date(2025, 11, 7))
+    old_orders = pl.col("element").is_in(["orders_due", "orders_on_time", "orders_on_time_in_full"]) & (
+        pl.col("day") <= date(2025, 11, 7)
+    )
     compared = whole.filter(~silent, ~old_orders)
-    assert compared.height == 2_175
-    assert compared["element"].n_unique() == 24
+    assert compared.height == 2_384
+    assert compared["element"].n_unique() == 26
     assert compared.select((pl.col("quantity") - pl.col("true")).abs().max()).item() < 1e-6
-    assert compared.filter(pl.col("true") > 0)["element"].n_unique() == 23  # no recordable incident
+    assert compared.filter(pl.col("true") > 0)["element"].n_unique() == 25  # no recordable incident
 
 
 def test_every_stream_of_operations_has_its_rows_on_every_day_and_a_plant_without_it_has_none(
