@@ -108,6 +108,23 @@ def test_a_stop_that_never_ends_and_a_machine_without_any_event(park: Park) -> N
     assert oven["failures"].sum() == 0
 
 
+def test_a_bound_on_states_restates_what_a_lost_message_let_run_on(park: Park) -> None:
+    """Running from Tuesday midnight without any more news; with a bound of two hours the rest is unknown."""
+    send_machines(park, "press")
+    send_states(park, instant(TUESDAY, 1), (instant(TUESDAY), "running", None))
+    park.nightly(three(day(3)))
+    assert hours_of(park, "apt_s") == {day(n): 24.0 for n in range(3)}
+    bounded = Park(park.hub.with_settings(max_state_s="7200"), park.sink, park.tag, park.sequence)
+    night = bounded.nightly(three(day(3)))
+    assert night.line("METHOD / 산출 방법").startswith(
+        "facts_machine setting/max_state_s 0 -> 7200; 2 final days"
+    )
+    assert hours_of(park, "apt_s") == {day(0): 2.0}
+    assert hours_of(park, "unknown_s") == {day(0): 22.0, day(1): 24.0, day(2): 24.0}
+    assert set(park.rows("facts_history")["cause"]) == {"method_change"}
+    assert bounded.nightly(three(day(3))).line("result").startswith("nothing new")
+
+
 def test_a_late_count_restates_the_day_of_its_own_products_next_count(park: Park) -> None:
     """Bolts stood at 0 on Tuesday, at 100 on day 3; nuts were counted in between. Told late: 40 on day 1.
 
