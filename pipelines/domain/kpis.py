@@ -14,7 +14,8 @@ How the rules are read here, where they leave room:
 - A ratio of elements that are measured apart (energy by meters, output by counters) has no value below the
   coverage of comparisons: nothing weighs the one by what is known of the other.
 - Coverage: of machines the known share of the planned time, weighted by it; with an element of the factory
-  also that element's own, weighted by the time that it stands for.
+  also that element's own, weighted by the time that it stands for. Where nothing was planned nothing can be
+  missing: covered whole, if the elements are known.
 - A subject has a row for every KPI of which its factories share an element, with a reason where there is no
   value; and always for what a night releases, so that who is silent lowers the coverage of all.
 - A month holds the days so far; who changes the version of a formula within it has a row of each version,
@@ -547,8 +548,11 @@ def _as_measured(definition: Definition) -> Definition:
 
 def _figures(units: pl.DataFrame, definitions: Sequence[Definition], period: str) -> pl.DataFrame:
     """Divide, and write units as rows of the table kpis."""
+    nothing_to_cover = pl.when(pl.col("sums").is_not_null()).then(1.0).otherwise(0.0)
     weighted = units.with_columns(
-        coverage=pl.when(pl.col("weight") > 0).then(pl.col("covered") / pl.col("weight"))
+        coverage=pl.when(pl.col("weight") > 0)
+        .then(pl.col("covered") / pl.col("weight"))
+        .otherwise(nothing_to_cover)
     )
     why = pl.col("why")
     reason = pl.concat_str(

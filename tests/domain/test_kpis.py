@@ -523,6 +523,16 @@ def test_a_day_on_which_nothing_was_made_keeps_its_energy_for_the_month() -> Non
     assert (ratio["value"], ratio["reason"], ratio["sums"]) == (None, "zero_denominator", [240.0, 0.0])
 
 
+def test_where_nothing_was_planned_nothing_is_missing() -> None:
+    rows = figures(made_rows=machines(times("a", "1", 0, 0)))
+    oee = one(rows, "a", "oee")
+    assert (oee["value"], oee["reason"], oee["weight"], oee["coverage"]) == (None, "zero_denominator", 0, 1)
+    assert (one(rows, "b", "oee")["reason"], one(rows, "b", "oee")["coverage"]) == (
+        "missing_element:pbt_s", 0.0,
+    )  # fmt: skip
+    assert rows["coverage"].null_count() == 0
+
+
 def test_a_ratio_of_what_is_measured_apart_needs_the_coverage_of_comparisons() -> None:
     made_rows = machines(made("a", "1", "x", 21, 21))
     for known, value in ((22, 22 / 21), (21, None)):
