@@ -271,15 +271,33 @@ def _machine_rows(rows: pl.DataFrame, elements: Elements) -> pl.DataFrame:
     quantities that are not known. One that counts but has no times gets a row of times that are not known.
     """
     wide = _wide(rows, [*_MACHINE, "product"], elements)
-    counted = rows.filter(pl.col("product") != ALL_PRODUCTS).select(_MACHINE).unique()
+    counts = rows.filter(pl.col("product") != ALL_PRODUCTS)
     timed = rows.filter(pl.col("element") == "apt_s").select(*_MACHINE, ran=pl.col("quantity") != 0)
-    made = [e.element for e in elements.values() if _is_made(e)]
-    uncounted = timed.join(counted, on=_MACHINE, how="anti").with_columns(
-        *(pl.when(~pl.col("ran")).then(0.0).alias(name) for name in made if name != "pru_s"),
-        pru_s=pl.lit(0.0),
-        product=pl.lit(_NO_PRODUCT),
-    ).drop("ran")  # fmt: skip
-    untimed = counted.join(timed, on=_MACHINE, how="anti").with_columns(product=pl.lit(ALL_PRODUCTS))
+    made = [e.element for e in elements.values() if _is_made(e) and e.element != "pru_s"]
+    place = ["day", "factory"]
+    of_others = counts.group_by(place).agg(shared=pl.col("element").unique())
+    uncounted = (
+        timed.join(counts, on=_MACHINE, how="anti")
+        .join(of_others, on=place, how="left")
+        .with_columns(
+            *(
+                # Nothing was made; but what the factory doesn't count at all stays missing.
+                pl.when(~pl.col("ran") & pl.col("shared").list.contains(name).fill_null(value=True))
+                .then(0.0)
+                .alias(name)
+                for name in made
+            ),
+            pru_s=pl.lit(0.0),
+            product=pl.lit(_NO_PRODUCT),
+        )
+        .drop("ran", "shared")
+    )
+    untimed = (
+        counts.select(_MACHINE)
+        .unique()
+        .join(timed, on=_MACHINE, how="anti")
+        .with_columns(product=pl.lit(ALL_PRODUCTS))
+    )
     return pl.concat([wide, uncounted, untimed], how="diagonal").sort(*_MACHINE, "product")
 
 
