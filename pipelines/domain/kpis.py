@@ -148,28 +148,8 @@ def day_figures(rows: pl.DataFrame, places: Places, book: KpiBook, in_force: pl.
     factories = _completed(
         factories.drop("mixed", strict=False), places.factories, definitions, in_force, final_days
     )
-    own_meter = pl.col("told") == pl.col("needed")
-    levels = [
-        machines.filter(own_meter).with_columns(
-            level=pl.lit("machine"), subject=pl.concat_str("factory", "machine", separator="/")
-        ),
-        factories.with_columns(level=pl.lit("factory"), subject="factory"),
-        _combined(
-            factories.drop_nulls("process").with_columns(
-                level=pl.lit("peer"), subject=pl.concat_str("member", "process", separator="/")
-            ),
-            ["day", "level", "subject"],
-            definitions,
-        ),
-        _combined(
-            factories.with_columns(level=pl.lit("member"), subject="member"),
-            ["day", "level", "subject"],
-            definitions,
-        ),
-    ]
-    columns = ["day", "level", "subject", *_KPI, *_UNIT_COLUMNS]
     released = pl.col("kpi").is_in(list(book.released())) & (pl.col("level") != "machine")
-    shown = pl.concat([frame.select(columns) for frame in levels]).filter(pl.col("shared") | released)
+    shown = _levels(machines, factories, definitions).filter(pl.col("shared") | released)
     return _figures(shown.join(in_force, on=["day", *_KPI], how="semi"), definitions, "day")
 
 
@@ -226,6 +206,25 @@ def rolling_figures(months: pl.DataFrame, book: KpiBook, ends: Sequence[date]) -
 _UNIT_COLUMNS = (
     "sums", "fault", "weight", "covered", "suspect", "final", "product_class", "shared",
 )  # fmt: skip
+
+
+def _levels(
+    machines: pl.DataFrame, factories: pl.DataFrame, definitions: Sequence[Definition]
+) -> pl.DataFrame:
+    """Name the units of each level and add factories up: day, level, subject, kpi, version, _UNIT_COLUMNS."""
+    own_meter = pl.col("told") == pl.col("needed")
+    machine = pl.concat_str("factory", "machine", separator="/")
+    peer = pl.concat_str("member", "process", separator="/")
+    by = ["day", "level", "subject"]
+    levels = [
+        machines.filter(own_meter).with_columns(level=pl.lit("machine"), subject=machine),
+        factories.with_columns(level=pl.lit("factory"), subject="factory"),
+        _combined(
+            factories.drop_nulls("process").with_columns(level=pl.lit("peer"), subject=peer), by, definitions
+        ),
+        _combined(factories.with_columns(level=pl.lit("member"), subject="member"), by, definitions),
+    ]
+    return pl.concat([frame.select(*by, *_KPI, *_UNIT_COLUMNS) for frame in levels])
 
 
 def _combined(units: pl.DataFrame, by: Sequence[str], definitions: Sequence[Definition]) -> pl.DataFrame:
