@@ -14,7 +14,8 @@ How the rules are read here, where they leave room:
 - A ratio of elements that are measured apart (energy by meters, output by counters) has no value below the
   coverage of comparisons: nothing weighs the one by what is known of the other.
 - Coverage: of machines the known share of the planned time, weighted by it; with an element of the factory
-  also that element's own, weighted by the time that it stands for.
+  also that element's own, weighted by the time that it stands for. Where nothing was planned nothing can be
+  missing: covered whole, if the elements are known.
 - A subject has a row for every KPI of which its factories share an element, with a reason where there is no
   value; and always for what a night releases, so that who is silent lowers the coverage of all.
 - A month holds the days so far; who changes the version of a formula within it has a row of each version,
@@ -148,28 +149,8 @@ def day_figures(rows: pl.DataFrame, places: Places, book: KpiBook, in_force: pl.
     factories = _completed(
         factories.drop("mixed", strict=False), places.factories, definitions, in_force, final_days
     )
-    own_meter = pl.col("told") == pl.col("needed")
-    levels = [
-        machines.filter(own_meter).with_columns(
-            level=pl.lit("machine"), subject=pl.concat_str("factory", "machine", separator="/")
-        ),
-        factories.with_columns(level=pl.lit("factory"), subject="factory"),
-        _combined(
-            factories.drop_nulls("process").with_columns(
-                level=pl.lit("peer"), subject=pl.concat_str("member", "process", separator="/")
-            ),
-            ["day", "level", "subject"],
-            definitions,
-        ),
-        _combined(
-            factories.with_columns(level=pl.lit("member"), subject="member"),
-            ["day", "level", "subject"],
-            definitions,
-        ),
-    ]
-    columns = ["day", "level", "subject", *_KPI, *_UNIT_COLUMNS]
     released = pl.col("kpi").is_in(list(book.released())) & (pl.col("level") != "machine")
-    shown = pl.concat([frame.select(columns) for frame in levels]).filter(pl.col("shared") | released)
+    shown = _levels(machines, factories, definitions).filter(pl.col("shared") | released)
     return _figures(shown.join(in_force, on=["day", *_KPI], how="semi"), definitions, "day")
 
 
@@ -257,6 +238,25 @@ _UNIT_COLUMNS = (
 )  # fmt: skip
 
 
+def _levels(
+    machines: pl.DataFrame, factories: pl.DataFrame, definitions: Sequence[Definition]
+) -> pl.DataFrame:
+    """Name the units of each level and add factories up: day, level, subject, kpi, version, _UNIT_COLUMNS."""
+    own_meter = pl.col("told") == pl.col("needed")
+    machine = pl.concat_str("factory", "machine", separator="/")
+    peer = pl.concat_str("member", "process", separator="/")
+    by = ["day", "level", "subject"]
+    levels = [
+        machines.filter(own_meter).with_columns(level=pl.lit("machine"), subject=machine),
+        factories.with_columns(level=pl.lit("factory"), subject="factory"),
+        _combined(
+            factories.drop_nulls("process").with_columns(level=pl.lit("peer"), subject=peer), by, definitions
+        ),
+        _combined(factories.with_columns(level=pl.lit("member"), subject="member"), by, definitions),
+    ]
+    return pl.concat([frame.select(*by, *_KPI, *_UNIT_COLUMNS) for frame in levels])
+
+
 def _combined(units: pl.DataFrame, by: Sequence[str], definitions: Sequence[Definition]) -> pl.DataFrame:
     """Add units up: `by`, kpi, version, _UNIT_COLUMNS, ``parts`` (units) and ``whole`` (those with sums).
 
@@ -300,15 +300,33 @@ def _machine_rows(rows: pl.DataFrame, elements: Elements) -> pl.DataFrame:
     quantities that are not known. One that counts but has no times gets a row of times that are not known.
     """
     wide = _wide(rows, [*_MACHINE, "product"], elements)
-    counted = rows.filter(pl.col("product") != ALL_PRODUCTS).select(_MACHINE).unique()
+    counts = rows.filter(pl.col("product") != ALL_PRODUCTS)
     timed = rows.filter(pl.col("element") == "apt_s").select(*_MACHINE, ran=pl.col("quantity") != 0)
-    made = [e.element for e in elements.values() if _is_made(e)]
-    uncounted = timed.join(counted, on=_MACHINE, how="anti").with_columns(
-        *(pl.when(~pl.col("ran")).then(0.0).alias(name) for name in made if name != "pru_s"),
-        pru_s=pl.lit(0.0),
-        product=pl.lit(_NO_PRODUCT),
-    ).drop("ran")  # fmt: skip
-    untimed = counted.join(timed, on=_MACHINE, how="anti").with_columns(product=pl.lit(ALL_PRODUCTS))
+    made = [e.element for e in elements.values() if _is_made(e) and e.element != "pru_s"]
+    place = ["day", "factory"]
+    of_others = counts.group_by(place).agg(shared=pl.col("element").unique())
+    uncounted = (
+        timed.join(counts, on=_MACHINE, how="anti")
+        .join(of_others, on=place, how="left")
+        .with_columns(
+            *(
+                # Nothing was made; but what the factory doesn't count at all stays missing.
+                pl.when(~pl.col("ran") & pl.col("shared").list.contains(name).fill_null(value=True))
+                .then(0.0)
+                .alias(name)
+                for name in made
+            ),
+            pru_s=pl.lit(0.0),
+            product=pl.lit(_NO_PRODUCT),
+        )
+        .drop("ran", "shared")
+    )
+    untimed = (
+        counts.select(_MACHINE)
+        .unique()
+        .join(timed, on=_MACHINE, how="anti")
+        .with_columns(product=pl.lit(ALL_PRODUCTS))
+    )
     return pl.concat([wide, uncounted, untimed], how="diagonal").sort(*_MACHINE, "product")
 
 
@@ -580,8 +598,11 @@ def _as_measured(definition: Definition) -> Definition:
 
 def _figures(units: pl.DataFrame, definitions: Sequence[Definition], period: str) -> pl.DataFrame:
     """Divide, and write units as rows of the table kpis."""
+    nothing_to_cover = pl.when(pl.col("sums").is_not_null()).then(1.0).otherwise(0.0)
     weighted = units.with_columns(
-        coverage=pl.when(pl.col("weight") > 0).then(pl.col("covered") / pl.col("weight"))
+        coverage=pl.when(pl.col("weight") > 0)
+        .then(pl.col("covered") / pl.col("weight"))
+        .otherwise(nothing_to_cover)
     )
     why = pl.col("why")
     reason = pl.concat_str(

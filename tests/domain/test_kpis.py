@@ -517,10 +517,30 @@ def test_output_of_a_factory_is_unknown_as_soon_as_a_machine_ran_without_counts(
     assert one(stood, "a", "energy_kwh_per_unit")["value"] == 4.0
 
 
+def test_what_a_factory_does_not_count_is_missing_also_where_a_machine_stood() -> None:
+    rows = figures(
+        made_rows=machines(
+            times("a", "1", 10, 10), made("a", "1", "x", 60, 60, sq=3.0), times("a", "2", 30, 0)
+        )
+    )
+    assert one(rows, "a", "rework_ratio")["reason"] == "missing_element:rq"
+    assert (one(rows, "a", "scrap_ratio")["value"], one(rows, "a", "scrap_ratio")["coverage"]) == (0.05, 1.0)
+
+
 def test_a_day_on_which_nothing_was_made_keeps_its_energy_for_the_month() -> None:
     rows = figures(energy("a", FULL_DAY), machines(times("a", "1", 0, 0)))
     ratio = one(rows, "a", "energy_kwh_per_unit")
     assert (ratio["value"], ratio["reason"], ratio["sums"]) == (None, "zero_denominator", [240.0, 0.0])
+
+
+def test_where_nothing_was_planned_nothing_is_missing() -> None:
+    rows = figures(made_rows=machines(times("a", "1", 0, 0)))
+    oee = one(rows, "a", "oee")
+    assert (oee["value"], oee["reason"], oee["weight"], oee["coverage"]) == (None, "zero_denominator", 0, 1)
+    assert (one(rows, "b", "oee")["reason"], one(rows, "b", "oee")["coverage"]) == (
+        "missing_element:pbt_s", 0.0,
+    )  # fmt: skip
+    assert rows["coverage"].null_count() == 0
 
 
 def test_a_ratio_of_what_is_measured_apart_needs_the_coverage_of_comparisons() -> None:

@@ -1,5 +1,6 @@
 """The demo's night against what truly happened in its plants."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -7,6 +8,10 @@ import pytest
 
 from pipelines.demo.clock import DEFAULT_AS_OF
 from pipelines.demo.plants import PLANTS
+from pipelines.reference.kpis import kpi_book
+from pipelines.schemas.contracts import contract
+from pipelines.schemas.encode import MessageEncoder
+from pipelines.schemas.tables import KPIS
 from tests.jobs.conftest import Demo, midnight
 
 LAST_DAY = date(2025, 11, 10)
@@ -323,3 +328,11 @@ def test_kpis_are_true_wherever_everything_was_told(demo: Demo) -> None:
     )
     assert (compared.height, compared["kpi"].n_unique()) == (16 * 9, 9)
     assert compared.select((pl.col("value") / pl.col("true") - 1).abs().max()).item() < 1e-9
+
+
+def test_every_kpi_row_of_the_night_fits_its_contract_and_every_kpi_came_out(demo: Demo) -> None:
+    rows = demo.rows("kpis")
+    encoder = MessageEncoder(17, json.dumps(contract("kpi")))
+    assert all(encoder.encode(row) for row in rows.to_dicts())
+    assert set(rows.filter(level="factory", period="day")["kpi"]) == set(kpi_book().definitions)
+    assert not rows.select(KPIS.key).is_duplicated().any()
