@@ -77,7 +77,7 @@ def derive_kpis(night: Night) -> int:
 
 
 def _revalued(table: OpenTable, costs: OpenTable, elements: OpenTable) -> set[date]:
-    """Return the days whose cost index another baseline changes: all of them, from any baseline's first on."""
+    """Return the days whose cost index another baseline changes: all from any baseline's first on."""
     if table.position(BASELINE_COSTS.name) == costs.version:
         return set()
     starts: list[date] = costs.scan().select("period_start").unique().collect()["period_start"].to_list()

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup, escape
 
-from pipelines.domain.baseline import Change
+from pipelines.domain.baseline import NO_BASELINE, OTHER_LENGTH, OTHER_VERSION, ZERO_BASELINE, Change
 from pipelines.domain.kpi_formulas import Definition
 from pipelines.publish.content import Term
 from pipelines.publish.figures import CO2E, ENERGY, OEE, PER_UNIT
@@ -316,6 +316,7 @@ def globals_for_pages() -> dict[str, Any]:
         "say": say,
         "DASH": DASH,
         "SCALES": SCALES,
+        "OWN_REASONS": (NO_BASELINE, OTHER_VERSION, OTHER_LENGTH, ZERO_BASELINE),
         "scale_of": scale_of,
         "kpi_words": kpi_words,
         "kpi_meaning": kpi_meaning,

@@ -21,6 +21,7 @@ from pipelines.connectors.sent import StoredPositions
 from pipelines.connectors.sink import OpenSink, Record
 from pipelines.demo.broker import LocalBroker
 from pipelines.jobs.night import Night
+from pipelines.jobs.nightly import STEPS
 from pipelines.jobs.opening import open_night
 from pipelines.jobs.output import send_outputs
 from pipelines.schemas.messages import OffsetRange
@@ -219,6 +220,11 @@ def test_where_the_old_files_are_gone_what_is_there_is_sent_whole(sent: Park) ->
     assert again.values(member_topic(sent.a)).keys() == {
         kpi_key(row) for row in as_records(rows_of(sent, sent.a).filter(pl.col("day") == MONDAY))
     }
+
+
+def test_topics_come_after_the_pages() -> None:
+    """A broker that takes nothing keeps no page from being made."""
+    assert list(STEPS)[-2:] == ["publish", "output"]
 
 
 def test_an_archive_gets_nothing(sent: Park) -> None:

@@ -88,6 +88,17 @@ def test_a_null_says_why_and_a_zero_denominator_in_the_kpi_s_own_words(pages: Pa
     assert "100% 초과" in korean
 
 
+def test_a_change_repeats_no_reason_that_a_figure_beside_it_gives(inputs: SiteInputs) -> None:
+    lacking = pl.when(pl.col("kpi") == "availability").then(pl.lit("missing_element:apt_s"))
+    baselines = inputs.baselines.with_columns(
+        value=pl.when(pl.col("kpi") != "availability").then("value"), reason=lacking.otherwise("reason")
+    )
+    page = page_of(inputs, "naru", baselines=baselines)
+    assert page.count('title="missing_element:apt_s">') == 2
+    assert page.count("실제 생산 시간 (APT) 없음") == 1
+    assert f'title="missing_element:apt_s"><span class="t" lang="ko">{say("missing.value", "ko")}' in page
+
+
 def test_what_is_never_sent_stands_in_one_line_and_not_in_rows(content: SiteContent, pages: Pages) -> None:
     table = table_of(content, "naru", "naru")
     assert "unit_cost_index" in table.not_shared
