@@ -15,6 +15,7 @@ from scipy.sparse import block_diag, csr_array, hstack, vstack
 
 from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.disclosure.records import Contribution, tabulate
+from pipelines.domain.disclosure.secondary import MOST_ROUNDS
 from pipelines.domain.disclosure.tables import ROOT, Dimension, Key
 from pipelines.domain.disclosure.withholding import Release, Tables, withhold_records
 
@@ -33,7 +34,7 @@ class Case:
     waived: frozenset[str] = frozenset()
     frozen: dict[Key, str] = field(default_factory=dict)
 
-    def release(self) -> Release:
+    def release(self, most_rounds: int = MOST_ROUNDS) -> Release:
         amounts: dict[tuple[str, Key], Fraction] = {}
         for holding, codes, amount in self.records:
             amounts[holding, codes] = amounts.get((holding, codes), Fraction(0)) + Fraction(repr(amount))
@@ -43,7 +44,7 @@ class Case:
         ]
         records = tabulate(contributions, self.dimensions, self.breakdowns)
         tables = Tables(self.dimensions, self.breakdowns, self.policy, self.frozen)
-        return withhold_records(records, tables)
+        return withhold_records(records, tables, most_rounds)
 
     def cells(self) -> dict[Key, list[int]]:
         """Return for each cell the positions of its records."""
@@ -149,13 +150,20 @@ def _siblings(
 
 
 def _lone(case: Case, cells: Mapping[Key, list[int]]) -> list[tuple[str, frozenset[int]]]:
-    """Return each holding that is alone in a cell, with the records of her cells."""
+    """Return who is alone in a cell: with the records of her cells, and with all her records."""
     known: dict[str, set[int]] = {}
     for places in cells.values():
         holders = [h for h, v in case.held(places).items() if v]
         if len(holders) == 1:
             known.setdefault(holders[0], set()).update(places)
-    return [(holding, frozenset(places)) for holding, places in known.items()]
+    lone = [(holding, frozenset(places)) for holding, places in known.items()]
+    own = {
+        holding: frozenset(p for p, record in enumerate(case.records) if record[0] == holding) | places
+        for holding, places in lone
+    }
+    return lone + [
+        (f"{h}, who knows all of hers", places) for h, places in own.items() if (h, places) not in lone
+    ]
 
 
 def _holdings(case: Case) -> list[Secret]:
@@ -221,7 +229,10 @@ def least_loss(case: Case, seconds: float = 60.0) -> float:
     """Return the least loss at which nothing of R1 leaks: one integer program of all cells and attackers.
 
     Sums of withheld siblings depend on the choice: each is added when a choice breaks it, on condition that
-    just these siblings are withheld. Where the time is over, the bound that is proven by then.
+    just these siblings are withheld.
+
+    Raises:
+        TimeoutError: it is not proven within the time.
     """
     cells = case.cells()
     primary = {key for key, places in cells.items() if level(case, places) is not None}
@@ -229,18 +240,11 @@ def least_loss(case: Case, seconds: float = 60.0) -> float:
     free = sorted(set(cells) - primary)
     while True:
         loss, withheld = _solve(case, free, wanted, seconds)
-        found = [
-            s
-            for s in secrets(case, primary | withheld)
-            if not s.single and _leaks_alone(case, primary | withheld, s)
-        ]
-        if not found or withheld is None:
+        hidden = primary | withheld
+        found = [s for s in secrets(case, hidden) if not s.single and _reached(case, hidden, [s])]
+        if not found:
             return loss
         wanted += found
-
-
-def _leaks_alone(case: Case, withheld: set[Key], secret: Secret) -> bool:
-    return bool(_reached(case, withheld, [secret]))
 
 
 def _solve(
@@ -286,8 +290,9 @@ def _solve(
         # with its presolve HiGHS once called a choice optimal that was not
         options={"time_limit": seconds, "presolve": False},
     )
-    chosen = set() if solved.x is None else {free[i] for i in np.nonzero(solved.x[variables:] > 0.5)[0]}
-    return float(solved.mip_dual_bound), chosen
+    if solved.status != 0:
+        raise TimeoutError(solved.message)
+    return float(solved.fun), {free[i] for i in np.nonzero(solved.x[variables:] > 0.5)[0]}
 
 
 def withheld_in(release: Release) -> set[Key]:

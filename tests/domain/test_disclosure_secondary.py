@@ -175,6 +175,16 @@ def test_frozen_cells_keep_their_status_and_what_they_give_away_ends_with_4() ->
     assert "(a)" in refused.value.english
 
 
+def test_a_limit_that_is_reached_withholds_the_finest_breakdown_and_says_so() -> None:
+    records = several(("a",), [100]) + several(("b",), [10] * 4) + several(("c",), [20] * 4)
+    case = Case(records, [flat("r", "a", "b", "c")], [[0]], P10)
+    assert not case.release().limited
+    release = case.release(most_rounds=1)
+    assert release.limited
+    assert withheld_in(release) == {("a",), ("b",), ("c",)}
+    assert leaks(case, withheld_in(release)) == []
+
+
 def test_signed_cells_are_bounded_by_what_everybody_knows_of_their_size() -> None:
     # |cell| <= sum |x| (1 + 50/100): a = 100 - 40: 140 x 1.5 = 210
     records = several(("a",), [100, -40]) + several(("b",), [-30] * 4) + several(("c",), [20] * 4)

@@ -55,7 +55,7 @@ class LimitReachedError(OperatorError):
         super().__init__(
             "the table is too large for the solver's limits: give fewer breakdowns or coarser codes",
             "표가 너무 커서 계산 한도를 넘었습니다. 분류 수를 줄이거나 더 큰 단위로 묶으세요",
-            ExitCode.PROTECTION_UNREACHABLE,
+            ExitCode.UNUSABLE_INPUT,
         )
 
     def __reduce__(self) -> tuple[type, tuple[()]]:  # type: ignore[override]
