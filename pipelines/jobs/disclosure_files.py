@@ -124,8 +124,9 @@ def disclose_file(request: DisclosureRequest, out: Path) -> DisclosureReport:
         OperatorError: UNUSABLE_INPUT: options or files with faults. INCONSISTENT: totals that don't add up.
             PROTECTION_UNREACHABLE: frozen cells give something away; lists the cells.
     """
+    given = [path for path in (request.microdata, request.cells, request.policy) if path is not None]
+    clear_outputs([out], [*given, *hierarchy_files(request.hierarchies)])
     source = _source(request)
-    clear_outputs([out], [source, request.policy, *hierarchy_files(request.hierarchies)])
     asked = _understand(request)
     if request.cells is None:
         release, dropped = _disclose_records(request, asked, source)

@@ -23,7 +23,9 @@ _NOTHING: Final[Vector] = np.zeros(0)
 _OPTIONS: Final[Mapping[str, bool | float | str]] = {
     "threads": 1,
     "random_seed": 0,
-    "presolve": "off",  # a model that is asked again starts from its last basis
+    # A model that is asked again starts from its last basis. And with presolve HiGHS 1.16 once called a
+    # choice of whole numbers optimal that was not.
+    "presolve": "off",
     "solver": "simplex",
     "simplex_iteration_limit": 1_000_000,
     "primal_feasibility_tolerance": 1e-9,
@@ -53,7 +55,7 @@ class LimitReachedError(OperatorError):
         super().__init__(
             "the table is too large for the solver's limits: give fewer breakdowns or coarser codes",
             "표가 너무 커서 계산 한도를 넘었습니다. 분류 수를 줄이거나 더 큰 단위로 묶으세요",
-            ExitCode.PROTECTION_UNREACHABLE,
+            ExitCode.UNUSABLE_INPUT,
         )
 
     def __reduce__(self) -> tuple[type, tuple[()]]:  # type: ignore[override]
@@ -113,7 +115,6 @@ class LinearSystem:
         for name, value in _OPTIONS.items():
             self._solver.setOptionValue(name, value)
         if integer:
-            self._solver.setOptionValue("presolve", "choose")
             self._solver.setOptionValue("solver", "choose")
         self._solver.passModel(_model(bounds, rows, integer=integer))
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from pipelines.domain.disclosure.linear import LinearSystem, Optimum, Row
+from pipelines.domain.disclosure.linear import LimitReachedError, LinearSystem, Optimum, Row
 from pipelines.domain.disclosure.protection import Demand, TableSystem, mask_of
 from pipelines.domain.disclosure.tables import Key
 
@@ -203,7 +203,7 @@ class _Finder(_Follower):
         self.terms = terms
         found = self.solver.least(self.prices)
         if found is not None and self.whole is not None and not _is_whole(found):
-            found = self.whole.least(self.prices)
+            found = _least_or_nothing(self.whole, self.prices)
         return None if found is None else self._witness(found)
 
     def _witness(self, found: Optimum) -> _Witness:
@@ -287,6 +287,14 @@ class _Helper(_Follower):
                 self.solver.set_column(column, 0.0, min(room, prober.farthest))
                 prices[column] = (weights.get(key, 0.0) if shown else 0.0) + _NO_PRICE
         return prices
+
+
+def _least_or_nothing(solver: LinearSystem, prices: Mapping[int, float]) -> Optimum | None:
+    """Solve in whole numbers; what isn't found within the limit of nodes doesn't protect anybody."""
+    try:
+        return solver.least(prices)
+    except LimitReachedError:
+        return None
 
 
 def _is_whole(found: Optimum) -> bool:

@@ -21,8 +21,11 @@ from pipelines.domain.disclosure.protection import Demand
 from pipelines.domain.disclosure.tables import Key
 
 MOST_ROUNDS: Final = 5_000
-MOST_EXACT_ROUNDS: Final = 60
-MOST_EXACT_CELLS: Final = 60
+MOST_EXACT_ROUNDS: Final = 25
+MOST_CELLS_OF_STARTS: Final = 100
+STARTS: Final = (1.0, 2.0, 0.0)
+CLOSE_ENOUGH: Final = 0.02
+MOST_EXACT_CELLS: Final = 45
 MOST_NODES: Final = 2_000
 _MOST_BREACHES: Final = 60
 _MOST_OF_ONE_SUM: Final = 2
@@ -99,48 +102,83 @@ class _Search:
         return tuple(sorted({key for demand in found for key in demand.named}))
 
     def run(self, most_rounds: int) -> Choice:
-        """Search exactly while the table is small, else add what helps and give back what isn't needed."""
+        """Search fast, from several starts while the table is small, then look for something cheaper."""
+        powers = STARTS if len(self.free) <= MOST_CELLS_OF_STARTS else STARTS[:1]
+        found = [self.grow(most_rounds, power) for power in powers]
+        fast = min(found, key=self.rank)
+        if fast.unprotected or fast.limited or len(self.free) > MOST_EXACT_CELLS:
+            return fast
+        better = self.cheaper_than(fast.withheld - self.problem.withheld)
+        return fast if better is None else Choice(self.problem.withheld | better)
+
+    def cheaper_than(self, known: frozenset[Key]) -> frozenset[Key] | None:
+        """Return the cheapest choice; null: `known` is cheap enough, or the limit of rounds was reached.
+
+        Every master's choice costs at most as much as any choice that is protected.
+        """
+        enough = self.loss(known) / (1 + CLOSE_ENOUGH)
         chosen: frozenset[Key] = frozenset()
-        rounds = MOST_EXACT_ROUNDS if len(self.free) <= MOST_EXACT_CELLS else 0
-        for _ in range(min(rounds, most_rounds)):
+        for _ in range(MOST_EXACT_ROUNDS):
             breaches = self.breaches(chosen)
             if not breaches:
-                return Choice(self.problem.withheld | chosen)
+                return chosen
             self.covers += [self.cover(breach, chosen) for breach in breaches]
             cheapest = cheapest_cover(self.weights, self.covers, MOST_NODES)
-            if cheapest is None:
-                return self.given_up(breaches)
-            picked = frozenset(self.free[place] for place in cheapest)
-            chosen = picked if picked != chosen else picked | self.helpers(breaches, chosen)
-        return self.grow(most_rounds)
+            picked = frozenset(self.free[place] for place in cheapest or ())
+            if cheapest is None or self.loss(picked) >= enough or picked == chosen:
+                return None
+            chosen = picked
+        return None
 
-    def grow(self, most_rounds: int) -> Choice:
+    def rank(self, choice: Choice) -> tuple[bool, bool, float]:
+        lost = self.loss(choice.withheld & self.places.keys())
+        return (bool(choice.unprotected), choice.limited, lost)
+
+    def loss(self, chosen: Iterable[Key]) -> float:
+        return sum(self.weights[self.places[key]] for key in sorted(chosen))
+
+    def grow(self, most_rounds: int, power: float) -> Choice:
         """Withhold for one breach after the other what helps at least loss; then give back.
 
-        Where the limit of rounds is reached, the whole finest breakdown is withheld.
+        A cell's price is its weight to some power. Where the limit of rounds is reached, the whole finest
+        breakdown is withheld.
         """
+        prices = {key: weight**power for key, weight in zip(self.free, self.weights, strict=True)}
         chosen: frozenset[Key] = frozenset()
+        causes: dict[Key, Demand] = {}
         rounds = 0
         while breaches := self.breaches(chosen, most=1):
             rounds += 1
             if rounds == most_rounds:
                 chosen |= {key for key in self.problem.finest if key in self.places}
                 continue
-            weights = dict(zip(self.free, self.weights, strict=True))
-            helping = self.prober.cheapest_help(breaches[0], weights) or self.helpers(breaches, chosen)
+            helping = self.prober.cheapest_help(breaches[0], prices) or self.helpers(breaches, chosen)
             if helping <= chosen:
                 return self.given_up(breaches)
+            for key in helping:
+                causes.setdefault(key, breaches[0].demand)
             chosen |= helping
         limited = rounds >= most_rounds
-        return Choice(self.problem.withheld | self.given_back(chosen, limited=limited), limited=limited)
-
-    def given_back(self, chosen: frozenset[Key], *, limited: bool) -> frozenset[Key]:
-        """Publish again what needn't be withheld, the largest first."""
         kept = self.problem.finest if limited else frozenset()
+        given = self.given_back(chosen, kept, causes)
+        return Choice(self.problem.withheld | given, limited=limited)
+
+    def given_back(
+        self, chosen: frozenset[Key], kept: frozenset[Key], causes: Mapping[Key, Demand]
+    ) -> frozenset[Key]:
+        """Publish again what needn't be withheld, the largest first; its cause is asked first."""
         for key in sorted(chosen - kept, key=lambda k: (-self.weights[self.places[k]], k)):
-            if not self.breaches(chosen - {key}, most=1):
-                chosen -= {key}
+            fewer = chosen - {key}
+            if not self.breached(fewer, causes.get(key)) and not self.breaches(fewer, most=1):
+                chosen = fewer
         return chosen
+
+    def breached(self, chosen: frozenset[Key], demand: Demand | None) -> bool:
+        withheld = self.problem.withheld | chosen
+        if demand is None or not demand.withheld <= withheld or demand.published & withheld:
+            return False
+        self.prober.withhold(withheld)
+        return self.prober.find_breach(demand) is not None
 
     def given_up(self, breaches: Sequence[Breach]) -> Choice:
         named = sorted({key for breach in breaches for key in breach.demand.named})

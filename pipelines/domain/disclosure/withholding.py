@@ -223,12 +223,13 @@ def _holding_demands(
         if waived[owner] or not value:
             continue
         columns = frozenset(owned[owner])
-        need = float(abs(value) * policy.holding_percent / 100)
+        up = float(abs(value) * policy.holding_percent / 100)
+        down = min(up, float(abs(value))) if policy.nonnegative else up
         named = tuple(key for key, part in cells.items() if part & columns)
         others = [other for other in sorted(owned) if other != owner]
         for members in itertools.combinations(others, min(policy.coalition, len(others))):
             attacker = Attacker(frozenset().union(*(owned[m] for m in members)))
-            found.append(Demand(columns, attacker, need, need, named=named))
+            found.append(Demand(columns, attacker, down, up, named=named))
     return found
 
 
