@@ -143,11 +143,33 @@ def test_two_versions_of_an_id_stand_side_by_side_and_a_reference_keeps_the_one_
         ([entry(formula="kpi(unheard_of, 1) * sum(pq)")], "must stand above"),
         ([entry(formula="sum(beauty) / sum(pq)")], "no declared element"),
         ([entry(minimum_coverage=1.5)], "between 0 and 1"),
+        ([entry(**{"class": "B", "released": True})], "releases nothing of class B"),
+        ([entry(formula="sum(headcount) / sum(worked_h)", share_bound=None)], "can only be a total"),
+        ([entry(formula="sum(pq - apt_s) / sum(pq)", share_bound=None)], "adds output to something else"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(entries: list[Entry], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         book_of(*entries)
+
+
+def test_an_element_says_where_it_is_measured_and_how_it_becomes_a_month() -> None:
+    rows = pl.read_csv(FOLDER / "kpi_elements.csv", infer_schema=False).to_dicts()
+    for key, told in (("measured_at", "everywhere"), ("over_time", "somehow")):
+        with pytest.raises(ValueError, match=f"pbt_s: {key} is '{told}'"):
+            make_book([entry()], [row | {key: told} for row in rows], [])
+    stocks = {e.element for e in kpi_book().elements.values() if e.over_time == "mean"}
+    assert stocks == {"headcount"}
+
+
+def test_what_a_kpi_is_computed_for_follows_from_its_elements() -> None:
+    newest = {d.kpi: d for d in kpi_book().newest()}
+    assert (newest["oee"].base, newest["oee"].of_machine) == ("machine", True)
+    # The factory's energy is that of its main meters; a machine may have its own.
+    assert (newest["energy_kwh_per_unit"].base, newest["energy_kwh_per_unit"].of_machine) == ("factory", True)
+    assert (newest["worker_efficiency"].base, newest["worker_efficiency"].of_machine) == ("factory", False)
+    # AUBT is derived of a machine's elements.
+    assert newest["allocation_efficiency"].base == "machine"
 
 
 def test_a_grid_that_is_too_fine_or_of_nothing_is_refused() -> None:
