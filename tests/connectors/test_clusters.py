@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.connectors.clusters import claimed_topics, load_cluster, load_clusters
+from pipelines.domain.cluster import BaselinePeriod
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.contracts import packaged_folder
 
@@ -51,9 +52,22 @@ def test_a_definition_is_read_whole(tmp_path: Path) -> None:
     assert not cluster.open_to_imports
 
 
+def test_both_dates_of_a_declared_baseline_belong_to_it(tmp_path: Path) -> None:
+    declared = GOOD + "baseline: {from: 2025-01-01, to: 2025-03-31}"
+    cluster = load_cluster(write(tmp_path, declared), "park")
+    assert cluster.baseline == BaselinePeriod(date(2025, 1, 1), date(2025, 4, 1))
+    assert load_cluster(write(tmp_path, GOOD), "park").baseline is None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
+        (
+            "geography: KR",
+            "geography: KR\nbaseline: {from: 2025-03-31, to: 2025-01-01}",
+            "ends on 2025-01-01",
+        ),
+        ("geography: KR", "geography: KR\nbaseline: {from: 2025-01-01}", "baseline.to"),
         ("zone: Asia/Seoul", "zone: Asia/Soul", "zone"),
         ("zone: Asia/Seoul", "zone: /etc/passwd", "zone"),
         ("cluster: park", "cluster: Park.1", "cluster"),

@@ -29,6 +29,7 @@ from pipelines.connectors.sink import KafkaSink, Record
 from pipelines.demo.broker import LocalBroker
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.messages import OffsetRange
+from pipelines.schemas.outputs import member_topic
 
 pytestmark = pytest.mark.kafka
 Publish = Callable[[Iterable[Record]], str]
@@ -304,11 +305,13 @@ def guarded(broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> It
         )
 
 
-def allow(topic: str, operation: str) -> AclBinding:
+def allow(
+    topic: str, operation: str, pattern: ResourcePatternType = ResourcePatternType.LITERAL
+) -> AclBinding:
     return AclBinding(
         ResourceType.TOPIC,
         topic,
-        ResourcePatternType.LITERAL,
+        pattern,
         "User:reader",
         "*",
         AclOperation[operation],
@@ -343,6 +346,24 @@ def test_reading_needs_no_right_on_a_group(guarded: KafkaConnection, messages: M
     source = KafkaSource(guarded)
     (bounds,) = source.bounds(["open"])
     assert messages.read(source, bounds).rows.num_rows == 3
+
+
+def test_a_right_on_a_member_s_prefix_opens_its_own_topic_and_no_other_s(guarded: KafkaConnection) -> None:
+    as_admin = replace(guarded, sasl_username="admin", sasl_password="admin")  # noqa: S106 - a test's
+    own, others = member_topic("naru"), (member_topic("naru-2"), member_topic("nar"))
+    KafkaSink(as_admin).ensure_topics([own, *others], keep_forever=False)
+    right = allow("member.naru.", "READ", ResourcePatternType.PREFIXED)
+    admin = AdminClient(as_admin.config())
+    wait_for(admin.create_acls([right]))
+    KafkaSink(as_admin).send(own, [Record(b"factory/naru/day/2025-11-03/oee@1", b"value", 1)])
+    source = KafkaSource(guarded)
+    (bounds,) = source.bounds([own])
+    (records,) = source.read_records(bounds_range(bounds))
+    assert [r.value for r in records] == [b"value"]
+    assert set(source.topics()) & {own, *others} == {own}
+    for other in others:
+        with pytest.raises(OperatorError, match=f"forbids .*topic {other}"):
+            source.bounds([other])
 
 
 def test_the_password_is_never_shown() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.domain.baseline import Change, Measured, before_after, unit_costs
@@ -149,6 +149,16 @@ def test_days_without_a_row_cover_nothing() -> None:
     found = spans(rows, 4)["quality_ratio@1"]
     assert (found["coverage"], found["value"]) == (0.75, 0.95)
     assert spans(rows, 7)["quality_ratio@1"]["reason"] == "insufficient_coverage"  # 3 of 7
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(6)), st.lists(st.floats(0.0, 1e9), min_size=12, max_size=12))
+def test_a_baseline_does_not_depend_on_the_order_of_its_days(order: list[int], amounts: list[float]) -> None:
+    rows = [
+        day_row(n, "energy_kwh_per_unit", [amounts[2 * n], amounts[2 * n + 1]] if n % 3 else None)
+        for n in range(6)
+    ]
+    assert spans([rows[n] for n in order], 6) == spans(rows, 6)
 
 
 def test_versions_of_a_formula_are_kept_apart() -> None:
