@@ -254,6 +254,15 @@ def test_frozen_cells_are_read_from_the_file_beside_the_policy(monkeypatch: pyte
     }  # fmt: skip
 
 
+def test_no_input_is_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = written("cells.csv", "r,value,contributors\na,100,5\n*,100,5\n")
+    written("frozen.csv", "r,status\na,published\n")
+    arguments = ["--cells", cells, *options("frozen: frozen.csv\n", "r")[:-1]]
+    for target in ("frozen.csv", "cells.csv", "policy.yaml"):
+        assert run(monkeypatch, *arguments, target) == 2
+    assert sorted(p.name for p in Path().iterdir()) == ["cells.csv", "frozen.csv", "policy.yaml"]
+
+
 def test_protection_that_can_not_be_reached_ends_with_4_and_lists_the_cells(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
