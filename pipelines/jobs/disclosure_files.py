@@ -32,6 +32,7 @@ from pipelines.domain.disclosure.withholding import (
     withhold_cells,
     withhold_records,
 )
+from pipelines.domain.outcomes import OperatorError
 from pipelines.jobs.disclosure_policy import read_table_policy
 from pipelines.jobs.table_files import (
     dimensions_of,
@@ -125,9 +126,15 @@ def disclose_file(request: DisclosureRequest, out: Path) -> DisclosureReport:
             PROTECTION_UNREACHABLE: frozen cells give something away; lists the cells.
     """
     given = [path for path in (request.microdata, request.cells, request.policy) if path is not None]
-    clear_outputs([out], [*given, *hierarchy_files(request.hierarchies)])
+    given += hierarchy_files(request.hierarchies)
+    try:
+        policy, frozen = read_table_policy(request.policy)
+    except OperatorError:
+        clear_outputs([out], given)
+        raise
+    clear_outputs([out], given if frozen is None else [*given, frozen])
     source = _source(request)
-    asked = _understand(request)
+    asked = _understand(request, policy, frozen)
     if request.cells is None:
         release, dropped = _disclose_records(request, asked, source)
         order = sorted(release.decisions, key=_totals_last)
@@ -148,7 +155,7 @@ def _source(request: DisclosureRequest) -> Path:
     return request.microdata or request.cells or Path()
 
 
-def _understand(request: DisclosureRequest) -> _Asked:
+def _understand(request: DisclosureRequest, policy: TablePolicy, frozen: Path | None) -> _Asked:
     lists = [split_names("--by", request.by), *(split_names("--linked", text) for text in request.linked)]
     names = tuple(dict.fromkeys(name for names in lists for name in names))
     taken = [name for name in names if name in FIGURE_COLUMNS]
@@ -160,7 +167,6 @@ def _understand(request: DisclosureRequest) -> _Asked:
     _check_columns(request)
     breakdowns = tuple(tuple(names.index(name) for name in listed) for listed in lists)
     hierarchies = split_hierarchies(request.hierarchies, names)
-    policy, frozen = read_table_policy(request.policy)
     return _Asked(names, breakdowns, hierarchies, policy, frozen)
 
 

@@ -23,6 +23,7 @@ _PERCENTS: Final = (
     "frequency_range_percent",
     "bound_percent",
 )
+_MAY_BE_ZERO: Final = ("frequency_range_percent", "bound_percent")
 _MARKS: Final = ("strict", "nonnegative", "integer", "zero_unsafe")
 KEYS: Final = (*_COUNTS, "dominance", "p_percent", "pq", *_PERCENTS[1:], *_MARKS, "frozen")
 
@@ -40,7 +41,7 @@ def read_table_policy(path: Path) -> tuple[TablePolicy, Path | None]:
         if key in _COUNTS:
             values[key] = _count(where, value, _COUNTS[key])
         elif key in _PERCENTS:
-            values[key] = _positive(where, value)
+            values[key] = _zero(where, value) if key in _MAY_BE_ZERO else _positive(where, value)
         elif key in _MARKS:
             values[key] = _mark(where, value)
         elif key == "dominance":
@@ -114,6 +115,10 @@ def _positive(where: str, value: object) -> Fraction:
     if not (math.isfinite(value) and value > 0):
         _refuse(where, "write a number above 0")
     return Fraction(repr(value))
+
+
+def _zero(where: str, value: object) -> Fraction:
+    return Fraction(0) if value == 0 and not isinstance(value, bool) else _positive(where, value)
 
 
 def _mark(where: str, value: object) -> bool:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.domain.disclosure.policy import TablePolicy
+from pipelines.domain.disclosure.primary import content_of
 from pipelines.domain.disclosure.tables import ROOT, Dimension, Key
-from pipelines.domain.disclosure.withholding import Release
+from pipelines.domain.disclosure.withholding import Release, Tables, withhold_cells
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from tests.domain.disclosing import (
     Case,
@@ -44,11 +45,26 @@ def several(key: Key, amounts: Sequence[float], name: str = "") -> list[Record]:
     return [(f"{name}{'.'.join(key)}.{i}", key, float(a)) for i, a in enumerate(amounts)]
 
 
-@settings(max_examples=120, derandomize=True, deadline=None)
+@settings(max_examples=240, derandomize=True, deadline=None)
 @given(seed=st.integers(0, 10**6), coalition=st.sampled_from([None, 1, 2]))
 def test_nobody_gets_inside_a_protection_interval(seed: int, coalition: int | None) -> None:
     case = random_case(seed, coalition=coalition)
     assert leaks(case, withheld_in(case.release())) == []
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_ready_cells_are_protected_like_the_records_that_they_come_from(seed: int) -> None:
+    # one table, every record a holding of its own: the cells tell all that R1 needs
+    case = random_case(seed, coalition=None, most_dimensions=3)
+    case.breakdowns, case.waived = [list(range(len(case.dimensions)))], frozenset()
+    case.records = [(f"h{i}", codes, amount) for i, (_, codes, amount) in enumerate(case.records)]
+    contents = {
+        key: content_of((Fraction(repr(case.records[p][2])), False) for p in places)
+        for key, places in case.cells().items()
+    }
+    release = withhold_cells(contents, Tables(case.dimensions, case.breakdowns, case.policy))
+    assert leaks(case, withheld_in(release)) == []
 
 
 def test_the_attack_of_these_tests_finds_what_leaks() -> None:
@@ -208,7 +224,7 @@ def test_the_interval_of_the_answer_is_the_public_one() -> None:
     assert release.decisions["c",].interval == (80.0, 80.0)
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=12, derandomize=True, deadline=None)
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_the_answer_depends_neither_on_the_order_of_the_records_nor_on_the_run(
     seed: int, data: st.DataObject
@@ -224,6 +240,8 @@ def instances() -> list[tuple[int, float]]:
         return [(int(row["seed"]), float(row["least_loss"])) for row in csv.DictReader(file)]
 
 
+# Seeds are those of 0..150 whose optimum the integer program proved within 9 s; no table is above twice the
+# least loss, so none is listed.
 def test_over_a_hundred_tables_the_loss_is_close_to_the_least_possible() -> None:
     losses, optima = [], []
     for seed, optimum in instances():

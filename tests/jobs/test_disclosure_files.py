@@ -148,6 +148,21 @@ def test_a_record_without_a_value_is_left_out_and_counted(
     )
 
 
+def test_a_file_without_records_has_no_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert disclosed(monkeypatch, "r,kwh\n", by="r") == []
+
+
+def test_signed_whole_numbers_come_out_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a is one holding's 3 - 5 = -2: |a| <= 2 x 1.5 = 3. With c = 6 (|c| <= 9) withheld too, a + c = 4:
+    # a in 4 - 9 .. 4 + 9, so a is -3..3, and b and the total can stay.
+    policy = "min_contributors: 2\nnonnegative: false\ninteger: true\nbound_percent: 50\n"
+    records = "r,g,kwh\na,k,3\na,k,-5\n" + "".join(f"b,b{i},3\nc,c{i},{i}\n" for i in range(1, 4))
+    rows = disclosed(monkeypatch, records, "--holding", "g", policy=policy, by="r")
+    found = brief(rows, "status", "value", "lower", "upper")
+    assert found["a"] == ("primary", "", "-3", "3")
+    assert found["b"] == ("published", "9", "9", "9")
+
+
 def test_inner_nodes_of_a_hierarchy_are_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     written("h.csv", "child,parent\nx,north\ny,north\nz,south\nnorth,*\nsouth,*\n")
     rows = disclosed(monkeypatch, "r,kwh\nx,1\ny,2\nz,4\n", "--hierarchy", "r=h.csv", policy="{}", by="r")
@@ -237,6 +252,15 @@ def test_frozen_cells_are_read_from_the_file_beside_the_policy(monkeypatch: pyte
         "a": ("primary", "min_contributors"), "b": ("published", "frozen"), "c": ("published", ""),
         "d": ("frozen", "frozen"), "*": ("published", ""),
     }  # fmt: skip
+
+
+def test_no_input_is_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = written("cells.csv", "r,value,contributors\na,100,5\n*,100,5\n")
+    written("frozen.csv", "r,status\na,published\n")
+    arguments = ["--cells", cells, *options("frozen: frozen.csv\n", "r")[:-1]]
+    for target in ("frozen.csv", "cells.csv", "policy.yaml"):
+        assert run(monkeypatch, *arguments, target) == 2
+    assert sorted(p.name for p in Path().iterdir()) == ["cells.csv", "frozen.csv", "policy.yaml"]
 
 
 def test_protection_that_can_not_be_reached_ends_with_4_and_lists_the_cells(

@@ -174,7 +174,7 @@ class _Solver:
             for i, row in enumerate(self._rows())
         ]
         misses = [(0.0, INFINITY)] * (2 * len(rows))
-        elastic = LinearSystem([*self._columns(), *misses], rows)
+        elastic = LinearSystem([*self._columns(), *misses], rows, integer=self.attack.integer)
         objective = dict.fromkeys(range(first, first + 2 * len(rows)), 1.0)
         found = elastic.least(objective)
         columns = (0.0,) * (first + 2 * len(rows)) if found is None else found.columns

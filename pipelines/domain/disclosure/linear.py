@@ -38,7 +38,8 @@ _OPTIONS: Final[Mapping[str, bool | float | str]] = {
 _CHOSEN: Final = 0.5
 _FEASIBLE = highspy.HighsModelStatus.kOptimal
 _UNBOUNDED = highspy.HighsModelStatus.kUnbounded
-_NO_SOLUTION = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
+_EITHER = highspy.HighsModelStatus.kUnboundedOrInfeasible
+_NO_SOLUTION = (highspy.HighsModelStatus.kInfeasible, _EITHER)
 
 
 class _QuietHighs(highspy.Highs):
@@ -137,12 +138,16 @@ class LinearSystem:
         Raises:
             LimitReachedError: the solver stopped at its limit.
         """
+        if not self.columns:
+            return Optimum(0.0, _NOTHING, _NOTHING, _NOTHING)
         costs = np.zeros(self.columns)
         for column, coefficient in objective.items():
             costs[column] = coefficient
         self._solver.changeColsCost(self.columns, self._all, costs)
         self._solver.run()
         status = self._solver.getModelStatus()
+        if status == _EITHER and objective:
+            return None if self.least({}) is None else Optimum(-INFINITY, _NOTHING, _NOTHING, _NOTHING)
         if status in _NO_SOLUTION:
             return None
         if status == _UNBOUNDED:

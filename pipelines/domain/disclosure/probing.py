@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from pipelines.domain.disclosure.linear import LimitReachedError, LinearSystem, Optimum, Row
-from pipelines.domain.disclosure.protection import Demand, TableSystem, mask_of
+from pipelines.domain.disclosure.protection import CoalitionDemand, Demand, TableSystem, mask_of
 from pipelines.domain.disclosure.tables import Key
 
 _LARGEST: Final = 2.0**14  # the largest cell is scaled to about this
@@ -77,18 +77,53 @@ class Prober:
         """Withhold exactly these cells."""
         self.shown = mask_of(range(len(self.keys))) & ~mask_of(self.places[key] for key in cells)
 
-    def find_breach(self, demand: Demand) -> Breach | None:
+    def find_breach(self, demand: Demand | CoalitionDemand) -> Breach | None:
         """Return what a demand lacks under the present choice; null: it is fulfilled."""
         for sign, need in ((1, demand.up), (-1, demand.down)):
             scaled = need * self.scale
             if self.system.integer:
                 scaled = float(math.ceil(scaled - _WHOLE))
-            if scaled > _MISSED and not self._remembered(demand, sign, scaled):
-                witness = self.finder.find(demand, sign * scaled)
-                if witness is None:
-                    return Breach(demand, sign * scaled)
-                self.witnesses.setdefault((demand.columns, sign), []).append(witness)
+            if scaled <= _MISSED:
+                continue
+            if isinstance(demand, CoalitionDemand):
+                breach = self._find_coalition(demand, sign * scaled, ())
+            else:
+                breach = None if self._witness(demand, sign * scaled) else Breach(demand, sign * scaled)
+            if breach is not None:
+                return breach
         return None
+
+    def _find_coalition(
+        self, demand: CoalitionDemand, need: float, members: tuple[int, ...]
+    ) -> Breach | None:
+        """Return a coalition that succeeds, of these members and perhaps others.
+
+        A deviation that moves nothing of a coalition's defeats it. So only who is moved needs to be added.
+        """
+        against = demand.to(members)
+        witness = self._witness(against, need)
+        if witness is None:
+            return Breach(against, need)
+        if len(members) == demand.members:
+            return None
+        for other, columns in enumerate(demand.owners):
+            if other not in members and witness.columns & mask_of(columns):
+                breach = self._find_coalition(demand, need, (*members, other))
+                if breach is not None:
+                    return breach
+        return None
+
+    def _witness(self, demand: Demand, need: float) -> _Witness | None:
+        """Return a deviation that meets a need, known already or found now."""
+        known, shown, least = demand.attacker.mask, self.shown, abs(need) - _MISSED
+        remembered = self.witnesses.setdefault((demand.columns, 1 if need > 0 else -1), [])
+        for witness in remembered:
+            if not (witness.cells & shown or witness.columns & known) and witness.reach >= least:
+                return witness
+        found = self.finder.find(demand, need)
+        if found is not None:
+            remembered.append(found)
+        return found
 
     def helps(self, breach: Breach) -> Mapping[Key, float]:
         """Return what a breach lacks, as a valid inequality.
@@ -110,13 +145,6 @@ class Prober:
             The cells that the cheapest sufficient deviation changes; empty: there is none.
         """
         return self.helper.find(breach, weights)
-
-    def _remembered(self, demand: Demand, sign: int, need: float) -> bool:
-        known, shown, least = demand.attacker.mask, self.shown, need - _MISSED
-        for witness in self.witnesses.get((demand.columns, sign), ()):
-            if not (witness.cells & shown or witness.columns & known) and witness.reach >= least:
-                return True
-        return False
 
     def bound(self, column: int) -> tuple[float, float]:
         """Return how far a column can deviate that an attacker does not know."""

@@ -84,3 +84,29 @@ class Demand:
     withheld: frozenset[Key] = frozenset()
     published: frozenset[Key] = frozenset()
     named: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True)
+class CoalitionDemand:
+    """A holding's total must seem possible to every coalition of so many others, who know their columns.
+
+    Args:
+        columns: the holding's.
+        owners: columns of every other holding, in the order of their names.
+        members: most members of a coalition.
+        down: as in Demand.
+        up: as in Demand.
+        named: cells that the holding is in.
+    """
+
+    columns: frozenset[int]
+    owners: tuple[frozenset[int], ...]
+    members: int
+    down: float
+    up: float
+    named: tuple[Key, ...] = ()
+
+    def to(self, members: Iterable[int]) -> Demand:
+        """Return what is demanded towards one coalition, by the places of its members."""
+        known = frozenset[int]().union(*(self.owners[m] for m in members))
+        return Demand(self.columns, Attacker(known), self.down, self.up, named=self.named)

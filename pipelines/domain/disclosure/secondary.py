@@ -17,7 +17,7 @@ from typing import Final
 
 from pipelines.domain.disclosure.linear import Cover, cheapest_cover
 from pipelines.domain.disclosure.probing import Breach, Prober
-from pipelines.domain.disclosure.protection import Demand
+from pipelines.domain.disclosure.protection import CoalitionDemand, Demand
 from pipelines.domain.disclosure.tables import Key
 
 MOST_ROUNDS: Final = 5_000
@@ -46,7 +46,7 @@ class Problem:
         finest: cells of the finest breakdown: withheld together where a limit is reached.
     """
 
-    demands: Sequence[Demand]
+    demands: Sequence[Demand | CoalitionDemand]
     further: Callable[[frozenset[Key]], Iterable[Demand]]
     weights: Mapping[Key, float]
     withheld: frozenset[Key]

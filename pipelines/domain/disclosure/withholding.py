@@ -22,7 +22,7 @@ from pipelines.domain.disclosure.primary import (
     judge_content,
 )
 from pipelines.domain.disclosure.probing import Prober
-from pipelines.domain.disclosure.protection import Attacker, Demand, TableSystem
+from pipelines.domain.disclosure.protection import Attacker, CoalitionDemand, Demand, TableSystem
 from pipelines.domain.disclosure.records import Records
 from pipelines.domain.disclosure.secondary import MOST_ROUNDS, Choice, Problem, choose_withheld
 from pipelines.domain.disclosure.tables import ROOT, Dimension, Equation, Key, find_equations, said
@@ -101,7 +101,7 @@ class _Model:
     system: TableSystem
     lone: Sequence[_Lone]
     union: Callable[[Sequence[Key]], Content]
-    holdings: Sequence[Demand] = ()
+    holdings: Sequence[CoalitionDemand] = ()
 
 
 def withhold_records(records: Records, tables: Tables, most_rounds: int = MOST_ROUNDS) -> Release:
@@ -209,7 +209,7 @@ def _bound(content: Content, policy: TablePolicy) -> Fraction:
 def _holding_demands(
     records: Records, owned: Mapping[tuple[str, str], set[int]], cells: Mapping[Key, frozenset[int]],
     policy: TablePolicy,
-) -> list[Demand]:  # fmt: skip
+) -> list[CoalitionDemand]:  # fmt: skip
     """R2: no coalition may come closer to a holding's value than its protection interval."""
     if policy.coalition is None:
         return []
@@ -226,10 +226,8 @@ def _holding_demands(
         up = float(abs(value) * policy.holding_percent / 100)
         down = min(up, float(abs(value))) if policy.nonnegative else up
         named = tuple(key for key, part in cells.items() if part & columns)
-        others = [other for other in sorted(owned) if other != owner]
-        for members in itertools.combinations(others, min(policy.coalition, len(others))):
-            attacker = Attacker(frozenset().union(*(owned[m] for m in members)))
-            found.append(Demand(columns, attacker, down, up, named=named))
+        others = tuple(frozenset(owned[other]) for other in sorted(owned) if other != owner)
+        found.append(CoalitionDemand(columns, others, policy.coalition, down, up, named))
     return found
 
 
@@ -334,8 +332,8 @@ class _Gate:
         self.ranks = _smallest_first(self.contents, tables)
 
     def choose(self, most_rounds: int) -> Choice:
-        demands = [d for key in sorted(self.unsafe) for d in self._cell_demands(key)]
-        demands += self.model.holdings
+        demands: list[Demand | CoalitionDemand] = [*self.model.holdings]
+        demands[:0] = [d for key in sorted(self.unsafe) for d in self._cell_demands(key)]
         weights = {
             key: float(abs(content.value))
             for key, content in self.contents.items()
