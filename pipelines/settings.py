@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Longest that a machine's state holds without news; unset: to its next change.",
     )
+    max_silence_s: int = Field(
+        43_200,
+        ge=0,
+        le=86_400,
+        description="States hold this long while all of a factory's machines are silent; 0: for ever.",
+    )
     max_days: int = Field(400, gt=0, description="Most days that one night computes, oldest first.")
     lease_s: float = Field(120.0, gt=0, description="A lease not renewed for this long is free.")
     vacuum_retention_h: float = Field(168.0, gt=0, description="Orphaned files are kept this long.")

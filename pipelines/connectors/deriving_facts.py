@@ -13,7 +13,7 @@ from pipelines.connectors.staging import leaving_failures, piece_path
 from pipelines.connectors.store import ClusterStore, OpenTable, parquet_bytes
 from pipelines.domain.costs import daily_costs
 from pipelines.domain.logistics import daily_shipments
-from pipelines.domain.machine_time import hourly_machine_time
+from pipelines.domain.machine_time import heard_spans, hourly_machine_time
 from pipelines.domain.meters import hourly_energy
 from pipelines.domain.operations import as_facts
 from pipelines.domain.orders import daily_orders
@@ -60,6 +60,7 @@ class FactDerivation:
         unit_multipliers: carrier, kind, unit, multiplier.
         max_gap_s: longest gap that is bridged [s].
         max_state_s: longest that a state holds without news [s]; null: no bound.
+        max_silence_s: longest that states hold while all machines of a factory are silent [s]; null: always.
         accepted: factory, meter, start, end: disjoint spans in which suspect values are accepted.
     """
 
@@ -70,6 +71,7 @@ class FactDerivation:
     unit_multipliers: pl.DataFrame
     max_gap_s: int
     max_state_s: int | None
+    max_silence_s: int | None
     accepted: pl.DataFrame
 
     def derive(self, stretch: Stretch) -> int:
@@ -115,6 +117,7 @@ class FactDerivation:
             windows,
             stretch.planned,
             max_state_s=self.max_state_s,
+            heard=heard_spans(states, counts, self.max_silence_s),
         )
         quantities = hourly_quantities(
             pl.concat([counts, before]), windows, stretch.products, max_gap_s=self.max_gap_s

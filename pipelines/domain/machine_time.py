@@ -15,13 +15,17 @@ How the rules are read here, where they leave room:
   without a calendar the known share of the hour. Quality is `measured`, null where coverage is 0.
 - A change of state holds until the machine's next change, however far that is: a message that was lost lets
   the state before it run on. `max_state_s` bounds that: what is older is not known any more.
+- While all machines of a factory are silent, states and counters alike, for longer than agreed, it isn't
+  known any more that they run, are set up, wait or are off: whose gateway is dead has not made nothing. A
+  stop holds all the same: a broken machine has no news, and stop records say their own end. That a state is
+  known again is no failure.
 - A failure is a moment at which the strongest state becomes down, stopped or repair and was none of them
   before. Time without a known state is none of them: a machine may send nothing but stop records.
 """
 
 import polars as pl
 
-from pipelines.domain.calendar import INSTANT, hours_of, in_seconds, seconds_between
+from pipelines.domain.calendar import INSTANT, hours_of, in_seconds, merged, seconds_between
 
 ALL_PRODUCTS = "*"
 MACHINE_KEY = ("factory", "machine", "product", "start")
@@ -43,6 +47,7 @@ _PRECEDENCE = {
 _ELEMENTS = {2: "apt_s", 3: "asut_s", 4: "adet_s", 5: "adot_s", 6: "pmt_s", 7: "cmt_s"}
 _LEVELS = tuple(range(1, 8))
 _FAILING = (5, 7)
+_FIRST_STOP = 5
 _US = 1_000_000
 _MACHINE = ["factory", "machine"]
 
@@ -54,6 +59,7 @@ def hourly_machine_time(
     planned: pl.DataFrame,
     *,
     max_state_s: int | None = None,
+    heard: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Sum each machine's seconds per hour and element; the rules stand at the head of this module.
 
@@ -67,12 +73,13 @@ def hourly_machine_time(
         planned: ``factory, start, end`` as pipelines.domain.calendar.planned_segments gives it: disjoint; a
             row of nulls means that the factory's calendar is not known.
         max_state_s: longest that a change of state holds [s]; stop records say their own end. Null: no bound.
+        heard: as `heard_spans` gives it: when other states than stops are known to hold. Null: always.
 
     Returns:
         MACHINE_SCHEMA sorted by MACHINE_KEY, one row per machine and hour with product ``*``; times [s],
         quantities null.
     """
-    pieces = _pieces(_spans(states, windows, max_state_s), machines, windows, planned)
+    pieces = _pieces(_spans(states, windows, max_state_s), machines, windows, planned, heard)
     time_us = pl.col("next") - pl.col("instant")
     element = {name: _seconds_where(pl.col("level") == level, time_us) for level, name in _ELEMENTS.items()}
     silent = pl.col("level") == 0
@@ -86,6 +93,27 @@ def hourly_machine_time(
         **element,
     )
     return _as_facts(grouped)
+
+
+def heard_spans(states: pl.DataFrame, counts: pl.DataFrame, max_silence_s: int | None) -> pl.DataFrame | None:
+    """Give the time for which a factory's machines have lately been heard of.
+
+    Args:
+        states: ``factory, at, until [us, UTC]``: changes of state and stop records.
+        counts: ``factory, at [us, UTC]``.
+        max_silence_s: how long after an event its factory counts as heard of [s]. Null: for ever.
+
+    Returns:
+        ``factory, start, end`` [us, UTC], disjoint; null where silence isn't judged.
+    """
+    if max_silence_s is None:
+        return None
+    told = pl.concat([
+        states.select("factory", "at"),
+        states.select("factory", at="until").drop_nulls(),
+        counts.select("factory", "at"),
+    ]).unique()  # fmt: skip
+    return merged(told.select("factory", start="at", end=pl.col("at") + pl.duration(seconds=max_silence_s)))
 
 
 def _seconds_where(holds: pl.Expr, time_us: pl.Expr) -> pl.Expr:
@@ -131,6 +159,7 @@ def _spans(states: pl.DataFrame, windows: pl.DataFrame, max_state_s: int | None)
             begin=_us("at"),
             stop=pl.when("change").then(following).otherwise(_us("until")),
             level=level,
+            change="change",
         )
         .filter(pl.col("begin") < pl.col("stop"), pl.col("level") > 0)
         .sort(*_MACHINE, "begin")
@@ -138,7 +167,11 @@ def _spans(states: pl.DataFrame, windows: pl.DataFrame, max_state_s: int | None)
 
 
 def _pieces(
-    spans: pl.DataFrame, machines: pl.DataFrame, windows: pl.DataFrame, planned: pl.DataFrame
+    spans: pl.DataFrame,
+    machines: pl.DataFrame,
+    windows: pl.DataFrame,
+    planned: pl.DataFrame,
+    heard: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """Cut time where anything changes and tell for each piece what holds, by counting what is open.
 
@@ -150,24 +183,28 @@ def _pieces(
     unknown = planned.filter(pl.col("start").is_null()).select("factory").unique()
     shifts = planned.drop_nulls().select("factory", begin=_us("start"), stop=_us("end"))
     bounds = windows.select("factory", begin=_us("start"), stop=_us("end"))
+    lately = bounds.clear() if heard is None else heard.select("factory", begin=_us("start"), stop=_us("end"))
+    lasts = ~pl.col("change") | (pl.col("level") >= _FIRST_STOP)
+    of_known = spans.join(known, on=_MACHINE, how="semi")
     hours = hours_of(windows).with_columns(hour=_us("start"))
     events = pl.concat([
-        *(_events(spans.join(known, on=_MACHINE, how="semi").filter(level=n), f"level_{n}") for n in _LEVELS),
+        *(_events(of_known.filter(level=n), f"level_{n}") for n in _LEVELS),
+        *(_events(of_known.filter(lasts, level=n), f"lasting_{n}") for n in _LEVELS),
+        _events(lately.join(known, on="factory"), "heard"),
         _events(shifts.join(known, on="factory"), "plan"),
         _events(bounds.join(known, on="factory"), "window"),
         hours.join(known, on="factory").select(*_MACHINE, "hour", instant="hour"),
     ], how="diagonal")  # fmt: skip
-    counts = [*(f"level_{n}" for n in _LEVELS), "plan", "window"]
+    counts = [*(f"{kind}_{n}" for kind in ("level", "lasting") for n in _LEVELS), "heard", "plan", "window"]
+    silent = pl.lit(value=False) if heard is None else pl.col("heard") == 0
     return (
         events.group_by(*_MACHINE, "instant")
         .agg(pl.col(counts).sum(), pl.col("hour").max())
         .sort(*_MACHINE, "instant")
         .with_columns(pl.col(counts).cum_sum().over(_MACHINE), pl.col("hour").forward_fill().over(_MACHINE))
-        .with_columns(
-            level=pl.max_horizontal(pl.when(pl.col(f"level_{n}") > 0).then(n).otherwise(0) for n in _LEVELS),
-            next=pl.col("instant").shift(-1).over(_MACHINE),
-        )
+        .with_columns(level=_strongest("level"), next=pl.col("instant").shift(-1).over(_MACHINE))
         .with_columns(fails=_failure_begins())
+        .with_columns(level=pl.when(silent).then(_strongest("lasting")).otherwise("level"))
         .filter(pl.col("window") > 0)
         .join(hours, on=["factory", "hour"], how="left", maintain_order="left")
         .join(
@@ -178,6 +215,10 @@ def _pieces(
         )
         .with_columns(pl.col("calendar").fill_null(value=True))
     )
+
+
+def _strongest(kind: str) -> pl.Expr:
+    return pl.max_horizontal(pl.when(pl.col(f"{kind}_{n}") > 0).then(n).otherwise(0) for n in _LEVELS)
 
 
 def _failure_begins() -> pl.Expr:

@@ -10,11 +10,12 @@ Does not belong here: versions of KPI definitions (pipelines/reference/kpis.yaml
 METHOD = "method"
 """Under which name a table's commit records the version that its rows were computed by."""
 
-MAX_GAP, MAX_STATE = "setting/max_gap_s", "setting/max_state_s"
-SETTINGS: dict[str, int | None] = {MAX_GAP: None, MAX_STATE: 0}
+MAX_GAP, MAX_STATE, MAX_SILENCE = "setting/max_gap_s", "setting/max_state_s", "setting/max_silence_s"
+SETTINGS: dict[str, int | None] = {MAX_GAP: None, MAX_STATE: 0, MAX_SILENCE: 0}
 """Likewise settings, for another one gives other values too: name -> what holds for rows of which no commit
 says theirs; null: not known. MAX_GAP is the longest gap that is bridged [s], MAX_STATE the longest that a
-state holds without news [s; 0: no bound]."""
+state holds without news, MAX_SILENCE the longest that states hold while all of the factory's machines are
+silent [s; 0: no bound]."""
 
 FIRST = 1
 """What computed rows of which no commit says their method."""

@@ -160,6 +160,7 @@ def _computed(
             unit_multipliers=night.unit_multipliers,
             max_gap_s=night.max_gap_s,
             max_state_s=night.max_state_s,
+            max_silence_s=night.max_silence_s,
             accepted=_accepted(raw),
         )
         left = run_staged(

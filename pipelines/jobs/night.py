@@ -54,6 +54,7 @@ class Night:
     cutoff_h: float = 24.0
     max_gap_s: int = 7200
     max_state_s: int | None = None
+    max_silence_s: int | None = None
     max_days: int = 400
     bucket_count: int = 1
     open_outputs: Callable[[], OpenSink] | None = None

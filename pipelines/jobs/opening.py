@@ -159,6 +159,7 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         cutoff_h=settings.cutoff_h,
         max_gap_s=settings.max_gap_s,
         max_state_s=settings.max_state_s,
+        max_silence_s=settings.max_silence_s or None,
         max_days=settings.max_days,
         bucket_count=bucket_count(store, settings),
         # An archive is a record of what Kafka held: a night adds nothing to it.

@@ -22,7 +22,7 @@ from pipelines.domain.causes import (
     meters_differ,
 )
 from pipelines.domain.meters import misfit_meters
-from pipelines.domain.methods import FIRST, MAX_GAP, MAX_STATE, METHOD, METHODS, SETTINGS
+from pipelines.domain.methods import FIRST, MAX_GAP, MAX_SILENCE, MAX_STATE, METHOD, METHODS, SETTINGS
 from pipelines.domain.zones import local_days
 from pipelines.jobs.bounding import Progress, progress_to, stored_progress
 from pipelines.jobs.correcting import corrected_readings
@@ -116,7 +116,11 @@ def sources_of(table: Table) -> tuple[str, ...]:
 def versions_now(night: Night, table: Table, raw: RawSnapshots) -> dict[str, int]:
     """Return source -> the version that a night works with: its tables' snapshots, and today's method."""
     tables = {t.table.name: t.version for t in raw.values()}
-    settings = {MAX_GAP: night.max_gap_s, MAX_STATE: night.max_state_s or 0}
+    settings = {
+        MAX_GAP: night.max_gap_s,
+        MAX_STATE: night.max_state_s or 0,
+        MAX_SILENCE: night.max_silence_s or 0,
+    }
     return {**tables, METHOD: METHODS[table.name], **settings}
 
 
@@ -384,7 +388,8 @@ def _reached(
 ) -> Iterator[FactoryDay]:
     """Give the factory-days that new rows reach.
 
-    A reading reaches the days within the longest bridged gap on both sides, and the day of the next reading
+    A reading reaches the days within the longest bridged gap on both sides (a state or count also those for
+    which it breaks a silence), and the day of the next reading
     of its kind, which owns the gap between them. A machine's change of state reaches every day until its next
     change, a stop record every day until its end. What an
     event of operations reaches is told in pipelines.jobs.reaching.
@@ -397,7 +402,9 @@ def _reached(
                 until = last or spans[factory].last
                 yield from ((factory, d) for d in spans[factory].days() if first <= d <= until)
         return
-    owner, zones, gap = _OWNERS[stream], zones_of(night), timedelta(seconds=night.max_gap_s)
+    owner, zones = _OWNERS[stream], zones_of(night)
+    silence_s = (night.max_silence_s or 0) if stream in SOURCES[FACTS_MACHINE.name] else 0
+    gap = timedelta(seconds=max(night.max_gap_s, silence_s))
     before = local_days(rows.select("factory", at=pl.col("first_at") - gap), zones)
     after = local_days(rows.select("factory", at=pl.col("last_at") + gap), zones)
     places = rows.with_columns(before=before, after=after, next=_next_days(rows, raw, owner))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipelines.domain.calendar import INSTANT, WINDOW_SCHEMA, day_window, day_windows
-from pipelines.domain.machine_time import MACHINE_KEY, MACHINE_SCHEMA, hourly_machine_time
+from pipelines.domain.machine_time import MACHINE_KEY, MACHINE_SCHEMA, heard_spans, hourly_machine_time
 
 DAY = date(2025, 11, 10)
 SEOUL = "Asia/Seoul"
@@ -373,3 +373,47 @@ def neighbourhood(rows: pl.DataFrame, start: datetime, end: datetime) -> pl.Data
     reaching = (pl.col("until") >= start).fill_null(value=False)
     near = rows.filter((pl.col("at") < end) & ((pl.col("at") >= start) | reaching))
     return pl.concat([near, changes.filter(pl.col("at") == pl.col("at").max())])
+
+
+def in_silence(rows: pl.DataFrame, *counted: float, planned: pl.DataFrame) -> pl.DataFrame:
+    """Compute the day; the factory counts as heard of for 12 hours after a state or a count."""
+    counts = pl.DataFrame(
+        [("a1", clock(h)) for h in counted], schema={"factory": pl.String, "at": INSTANT}, orient="row"
+    )
+    heard = heard_spans(rows, counts, 12 * 3600)
+    return hourly_machine_time(rows, MACHINES, windows(), planned, heard=heard)
+
+
+def test_a_shift_in_which_no_machine_of_the_factory_is_heard_of_is_unknown() -> None:
+    # Off since 17:30 of the day before; the shift begins at 8:00, and nothing is heard after 5:30.
+    facts = in_silence(states(state(-6.5, "off")), planned=spans((8, 17)))
+    assert facts["unknown_s"].sum() == 9 * 3600.0
+    assert at_hour(facts, 9, "unknown_s", "off_s", "coverage", "quality") == (3600.0, 0.0, 0.0, None)
+    # Outside the shift there is nothing that would have to be known.
+    assert at_hour(facts, 20, "unknown_s", "off_s", "coverage") == (0.0, 3600.0, 1.0)
+
+
+def test_a_count_of_any_machine_breaks_the_silence() -> None:
+    facts = in_silence(states(state(-6.5, "off")), 10.0, planned=spans((8, 17)))
+    assert facts["unknown_s"].sum() == 2 * 3600.0
+    assert at_hour(facts, 10, "off_s", "coverage") == (3600.0, 1.0)
+
+
+def test_a_stop_record_holds_in_silence_for_it_says_its_own_end() -> None:
+    repaired = states(state(-6.5, "off"), state(-6, "repair", until=12.0))
+    facts = in_silence(repaired, planned=spans((8, 24)))
+    assert at_hour(facts, 9, "cmt_s", "unknown_s") == (3600.0, 0.0)
+    # The record's end is news of its own: the machine is known to be off until midnight.
+    assert at_hour(facts, 23, "off_s", "unknown_s") == (3600.0, 0.0)
+
+
+def test_a_stop_that_never_ends_holds_in_silence_and_is_one_failure() -> None:
+    facts = in_silence(states(state(-14, "running"), state(1, "down")), 20.0, planned=spans((0, 24)))
+    assert facts["adot_s"].sum() == 23 * 3600.0
+    assert facts["failures"].sum() == 1
+
+
+def test_where_silence_is_not_judged_a_state_runs_on() -> None:
+    rows = states(state(-6.5, "off"))
+    assert heard_spans(rows, rows.select("factory", "at"), None) is None
+    assert hours(rows, spans((8, 17)))["unknown_s"].sum() == 0.0

@@ -3,10 +3,18 @@
 from datetime import date, datetime, timedelta
 
 import polars as pl
+import pytest
 
-from tests.jobs.conftest import SEOUL, Park, instant
+from tests.jobs.conftest import SEOUL, Park, ParkOf, instant
 
 TUESDAY = date(2025, 11, 4)
+
+
+@pytest.fixture
+def park(park_of: ParkOf) -> Park:
+    """A park whose machines send a state a day: their silence says nothing, how far a state reaches does."""
+    loud = park_of("archive")
+    return Park(loud.hub.with_settings(max_silence_s="0"), loud.sink, loud.tag, loud.sequence)
 
 
 def three(day: date) -> datetime:
@@ -106,6 +114,31 @@ def test_a_stop_that_never_ends_and_a_machine_without_any_event(park: Park) -> N
     assert oven["coverage"].to_list() == [0.0] * 72
     assert oven["quality"].null_count() == 72
     assert oven["failures"].sum() == 0
+
+
+def test_a_shift_without_any_news_is_unknown_until_late_news_restates_it(park_of: ParkOf) -> None:
+    """Running from 8:00, off from 17:00 on Tuesday and on day 2; of day 1 nothing is heard in time."""
+    park = park_of("archive")
+    shifts = [{"weekday": w, "start_minute": 480, "end_minute": 1020} for w in range(1, 8)]
+    told = [{"machine": "press", "name": "press"}]
+    park.send(
+        park.topic("profile"),
+        [park.profile(park.a, machines=told, shifts=shifts)],
+        instant(date(2025, 11, 1)),
+    )
+
+    def work(number: int) -> list[tuple[datetime, str, None]]:
+        return [(instant(day(number), 8), "running", None), (instant(day(number), 17), "off", None)]
+
+    send_states(park, instant(day(2), 18), *work(0), *work(2))
+    park.nightly(three(day(4)))
+    assert hours_of(park, "apt_s") == {day(0): 9.0, day(2): 9.0}
+    assert hours_of(park, "unknown_s") == {day(1): 9.0, day(3): 9.0}
+    send_states(park, instant(day(4), 12), *work(1))
+    park.nightly(three(day(5)))
+    assert hours_of(park, "apt_s") == {day(0): 9.0, day(1): 9.0, day(2): 9.0}
+    assert day(1) in restated_days(park)
+    assert day(2) not in restated_days(park)
 
 
 def test_a_bound_on_states_restates_what_a_lost_message_let_run_on(park: Park) -> None:
