@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCE ?= kafka
 AS_OF ?=
+WORKERS ?= 2
 AS_OF_FLAG := $(if $(AS_OF),--as-of $(AS_OF),)
 EXTRAS := --extra flows --extra site --extra onramp --extra broker
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
@@ -34,7 +35,7 @@ nightly: setup
 	$(BIN)/digital-cluster-flow nightly --demo --source $(SOURCE) $(AS_OF_FLAG)
 
 test: setup-test
-	$(BIN)/pytest -m "not perf and not faults"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not perf and not faults"
 
 lint: setup-test
 	$(BIN)/ruff check .
