@@ -115,7 +115,9 @@ def test_a_delivery_that_is_told_late_restates_the_day_of_its_promise(known: Par
     delivered = step(known, "o1", "delivered", instant(THURSDAY, 12), quantity=500.0)
     known.send(known.topic("orders"), [delivered], LATE)
     night = known.nightly(NEXT)
-    assert night.line("RESTATED / 재산정") == f"{known.a} {THURSDAY} (late_data)"
+    # Nobody told when it was started: the days up to its end may have had more execution time than is known.
+    restated = ", ".join(f"{known.a} {day} (late_data)" for day in DAYS[:4])
+    assert night.line("RESTATED / 재산정") == restated
     assert amounts(known, "orders_on_time")[3] == 1
     assert amounts(known, "orders_on_time_in_full")[3] == 1
     assert amounts(known, "lead_time_s")[3] == 74 * 3600
@@ -246,7 +248,7 @@ def test_nights_in_sequence_over_late_and_shuffled_events_know_what_one_night_wo
         shutil.rmtree(fresh.hub.root / part)
     assert fresh.nightly(nights[-1]).code == 0
     own, whole = (p.rows("facts_operations").drop("version", "known_at") for p in (park, fresh))
-    assert own["element"].n_unique() == 24
+    assert own["element"].n_unique() == 26
     assert own.equals(whole)
     causes = park.rows("facts_history").filter(table="facts_operations")["cause"]
     assert causes.unique().to_list() == ["late_data"]
