@@ -37,7 +37,8 @@ def configure_logs() -> None:
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # What standard error is when a line is written: that of this moment may be closed by then.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 
