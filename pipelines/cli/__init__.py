@@ -15,14 +15,14 @@ from zoneinfo import ZoneInfo
 import pydantic
 import typer
 
-from pipelines.cli_baseline import baseline_app
-from pipelines.cli_disclosure import disclosure_app
-from pipelines.cli_emissions import emissions_app
-from pipelines.cli_factors import factors_app
-from pipelines.cli_kpis import kpis_app
-from pipelines.cli_liveness import liveness
-from pipelines.cli_suspects import suspects_app
-from pipelines.cli_templates import templates_app
+from pipelines.cli.baseline import baseline_app
+from pipelines.cli.disclosure import disclosure_app
+from pipelines.cli.emissions import emissions_app
+from pipelines.cli.factors import factors_app
+from pipelines.cli.kpis import kpis_app
+from pipelines.cli.liveness import liveness
+from pipelines.cli.suspects import suspects_app
+from pipelines.cli.templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.settings import Settings

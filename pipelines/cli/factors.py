@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_emissions import AcceptOption, FactorsOption, FuelsOption
+from pipelines.cli.emissions import AcceptOption, FactorsOption, FuelsOption
 
 ActivityOption = Annotated[str, typer.Option(help="Activity or fuel, as the tables name it.")]
 ActivityFilter = Annotated[str | None, typer.Option("--activity", help="Activity or fuel.")]
