@@ -18,12 +18,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipelines.domain.cluster import (
     BaselinePeriod,
+    ClassPolicy,
     ClusterDefinition,
     DisclosurePolicy,
     Factory,
     Gateway,
     Member,
 )
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.streams import ID_PATTERN, parse_topic
 
@@ -166,7 +168,9 @@ def _definition(parsed: _Cluster) -> ClusterDefinition:
             Factory(f.factory, m.member, f.joined, f.left) for m in parsed.members for f in m.factories
         ),
         gateways=tuple(Gateway(g.gateway, frozenset(g.factories)) for g in parsed.gateways),
-        policy=DisclosurePolicy(parsed.policy.version, parsed.policy.min_contributors),
+        policy=DisclosurePolicy(
+            parsed.policy.version, {"A": ClassPolicy(TablePolicy(parsed.policy.min_contributors))}
+        ),
         open_to_imports=parsed.open_to_imports,
         carriers_shared=parsed.carriers_shared,
         baseline=_baseline(parsed.baseline),

@@ -7,7 +7,8 @@ import pytest
 
 from pipelines.connectors.objects import open_objects
 from pipelines.connectors.registrations import StoredRegistrations, with_registrations
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.disclosure.policy import TablePolicy
 
 EARLIER, LATER = date(2015, 1, 1), date(2018, 1, 1)
 OPEN = ClusterDefinition(
@@ -19,7 +20,7 @@ OPEN = ClusterDefinition(
     members=(Member("own", "자체", "Own", "own"),),
     factories=(Factory("own", "own", LATER),),
     gateways=(),
-    policy=DisclosurePolicy("1", 3),
+    policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
     open_to_imports=True,
 )
 

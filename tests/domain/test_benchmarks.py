@@ -16,8 +16,9 @@ from pipelines.domain.benchmarks import (
     released_figures,
     round_to_grid,
 )
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.kpi_formulas import Grid
 from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS, RELEASES
@@ -52,7 +53,7 @@ def cluster(holdings: str) -> ClusterDefinition:
         members=tuple(Member(f"m{n}", "", "", holding) for n, holding in enumerate(holdings)),
         factories=tuple(Factory(f"f{n}", f"m{n}", date(2025, 1, 1)) for n in range(len(holdings))),
         gateways=(),
-        policy=DisclosurePolicy("1", 3),
+        policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
     )
 
 
@@ -78,7 +79,7 @@ def release(
     groups = pl.DataFrame(
         [(f"f{n}", process) for n, process in enumerate(named)], schema=["factory", "process"], orient="row"
     )
-    who = replace(cluster(holdings), policy=DisclosurePolicy("1", policy_k))
+    who = replace(cluster(holdings), policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(policy_k))}))
     kpis = pl.DataFrame(rows, schema=KPI_SCHEMA, orient="row")
     frame = released_figures(kpis, who, groups, CATALOGUE, DAY)
     assert frame.schema == pl.Schema(FIGURE_SCHEMA)

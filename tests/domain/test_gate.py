@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.domain.cluster import DisclosurePolicy
+from pipelines.domain.cluster import ClassPolicy, DisclosurePolicy
 from pipelines.domain.disclosure.gate import CELLS_SCHEMA, WITHHELD_SENTENCE, judge
+from pipelines.domain.disclosure.policy import TablePolicy
 
-POLICY = DisclosurePolicy(version="1", min_contributors=3)
+POLICY = DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))})
 Cell = tuple[str, str, str, float | None, bool]
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.daily_elements import DayFacts, daily_elements
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.kpis import day_figures, places_of
 from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS
@@ -33,7 +34,7 @@ CLUSTER = ClusterDefinition(
         Factory("left", "n", date(2025, 1, 1), date(2025, 11, 1)),
     ),
     gateways=(),
-    policy=DisclosurePolicy("1", 3),
+    policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
 )
 INSTANT = pl.Datetime("us", "UTC")
 STATE = {"status": pl.String, "version": pl.Int32, "profile_version": pl.String}

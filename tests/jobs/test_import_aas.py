@@ -17,7 +17,8 @@ from pipelines.connectors.objects import open_objects
 from pipelines.connectors.registrations import StoredRegistrations
 from pipelines.connectors.registry import LocalRegistry
 from pipelines.connectors.sent import StoredSentLog
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.import_aas import AasImportReport, import_aas, read_aas_file
 from pipelines.jobs.import_profiles import Profile, topic_profiles
@@ -58,7 +59,7 @@ IMPORTED = ClusterDefinition(
     members=(),
     factories=(),
     gateways=(),
-    policy=DisclosurePolicy("1", 3),
+    policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
     open_to_imports=True,
 )
 PARK = replace(

@@ -21,7 +21,8 @@ from pipelines.connectors.registrations import StoredRegistrations
 from pipelines.connectors.registry import LocalRegistry
 from pipelines.connectors.sent import StoredSentLog
 from pipelines.connectors.store import ClusterStore, arrow_frame
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.import_profiles import Profile, profiles_to_publish, stored_profiles, topic_profiles
 from pipelines.jobs.import_sending import ImportTarget
@@ -49,7 +50,7 @@ IMPORTED = ClusterDefinition(
     members=(),
     factories=(),
     gateways=(),
-    policy=DisclosurePolicy("1", 3),
+    policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
     open_to_imports=True,
 )
 PARK = replace(

@@ -22,7 +22,8 @@ from confluent_kafka import Consumer, TopicPartition
 from pipelines.connectors.kafka import KafkaConnection, KafkaSource
 from pipelines.connectors.registry import LocalRegistry
 from pipelines.connectors.store import ClusterStore
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.units import unit_multipliers
 from pipelines.jobs.ingest import ingest
 from pipelines.jobs.night import Night
@@ -198,7 +199,7 @@ def night_on(
             members=(Member("maker", "제조사", "Maker", "holding"),),
             factories=joined,
             gateways=(),
-            policy=DisclosurePolicy("1", 3),
+            policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
         ),
         store=store,
         source=KafkaSource(KafkaConnection("127.0.0.1:1")),

@@ -9,7 +9,15 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Gateway, Member
+from pipelines.domain.cluster import (
+    ClassPolicy,
+    ClusterDefinition,
+    DisclosurePolicy,
+    Factory,
+    Gateway,
+    Member,
+)
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.publish.build import build_content
 from pipelines.publish.content import SiteContent, SiteInputs
 from pipelines.publish.site import render_site
@@ -88,7 +96,7 @@ def cluster_definition() -> ClusterDefinition:
         members=tuple(Member(*row) for row in MEMBERS),
         factories=tuple(Factory(factory, row[0], JOINED) for factory, row in FACTORIES.items()),
         gateways=(Gateway("changwon-west", frozenset({"saebyeok", "areum"})),),
-        policy=DisclosurePolicy("2025-10-27", 3),
+        policy=DisclosurePolicy("2025-10-27", {"A": ClassPolicy(TablePolicy(3))}),
     )
 
 

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from pipelines.domain.cluster import ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.schemas.outputs import (
     benchmark_key,
     benchmarks_topic,
@@ -19,7 +20,7 @@ CLUSTER = ClusterDefinition(
     cluster="park", name_ko="단지", name_en="Park", zone="Asia/Seoul", geography="KR",
     members=(Member("naru", "나루", "Naru", "naru"), Member("naru-2", "나루2", "Naru 2", "naru")),
     factories=(Factory("f1", "naru", date(2025, 1, 1)), Factory("f10", "naru-2", date(2025, 1, 1))),
-    gateways=(), policy=DisclosurePolicy("1", 3),
+    gateways=(), policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def judge(cells: pl.DataFrame, policy: DisclosurePolicy) -> pl.DataFrame:
     merged = cells.group_by("figure_id", "element", "holding").agg(
         size=exact_sum(pl.col("contribution").abs().filter(counted))
     )
-    few = pl.col("contributors") < policy.min_contributors
+    few = pl.col("contributors") < (policy.classes["A"].rules.min_contributors or 0)
     return (
         merged.group_by("figure_id", "element")
         .agg(contributors=(pl.col("size") > 0).sum().cast(pl.Int64))
