@@ -199,7 +199,8 @@ class Park:
         ]  # fmt: skip
         definition = {
             "cluster": "park", "name": {"ko": "단지", "en": "Park"}, "zone": "Asia/Seoul", "geography": "KR",
-            "policy": {"version": "1", "min_contributors": 3}, "members": members,
+            "policy": {"version": "1", "classes": {"A": {"min_contributors": 3, "coalition": 1}}},
+            "members": members,
             "gateways": [{"gateway": f"g-{self.tag}", "factories": [self.a, self.b, *more]}],
         }  # fmt: skip
         shutil.rmtree(self.hub.root / "clusters")
