@@ -183,6 +183,10 @@ class _Baseline(StrictForm):
             raise ValueError(f"it ends on {self.to}, before it begins on {self.from_}")
         return self
 
+    def period(self) -> BaselinePeriod:
+        """Return the period, its end excluded."""
+        return BaselinePeriod(self.from_, self.to + timedelta(days=1))
+
 
 class ClusterForm(StrictForm):
     """A cluster file."""
@@ -261,17 +265,13 @@ class ClusterForm(StrictForm):
             policy=self.policy.limits(),
             open_to_imports=self.open_to_imports,
             carriers_shared=self.carriers_shared,
-            baseline=_baseline(self.baseline),
+            baseline=None if self.baseline is None else self.baseline.period(),
             lead_firm=self.lead_firm,
             breakdowns=tuple(Breakdown(tuple(traits)) for traits in self.breakdowns),
             trees={trait: self.trees.of(trait) for trait in _CODED if self.trees.of(trait)},
             waivers=tuple(Waiver(w.holding, w.kpis, w.since, w.until, w.named) for w in self.waivers),
             languages=self.languages,
         )  # fmt: skip
-
-
-def _baseline(parsed: _Baseline | None) -> BaselinePeriod | None:
-    return None if parsed is None else BaselinePeriod(parsed.from_, parsed.to + timedelta(days=1))
 
 
 def _ascending(field: str, dates: Iterable[date]) -> None:
