@@ -23,6 +23,7 @@ from pipelines.cli.kpis import kpis_app
 from pipelines.cli.liveness import liveness
 from pipelines.cli.suspects import suspects_app
 from pipelines.cli.templates import templates_app
+from pipelines.cli.trace import trace
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.settings import Settings
@@ -47,6 +48,7 @@ app.add_typer(templates_app, name="templates")
 app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
+app.command()(trace)
 app.add_typer(disclosure_app)
 app.add_typer(emissions_app, name="emissions")
 app.add_typer(factors_app, name="factors")

@@ -133,7 +133,8 @@ def build(pipeline: beam.Pipeline, slices: Sequence[Slice], landing: Landing) ->
     return numbers
 
 
-def _reader(night: Night, stream: str) -> str:
+def reader_of(night: Night, stream: str) -> str:
+    """Return the schema by which a stream's messages are read: the contract, or a newer registered one."""
     return reader_schema(STREAMS[stream].contract, night.registry)
 
 
@@ -268,7 +269,7 @@ def landing_of(night: Night, staging: str, tables: Mapping[str, Table], topics: 
         store=night.store,
         staging=staging,
         decoders={
-            s: MessageDecoder(_reader(night, s), night.registry, night.max_message_bytes) for s in tables
+            s: MessageDecoder(reader_of(night, s), night.registry, night.max_message_bytes) for s in tables
         },
         tables=tables,
         rules={topic: _rules(night, topic) for topic in topics},
@@ -281,7 +282,7 @@ def landing_of(night: Night, staging: str, tables: Mapping[str, Table], topics: 
 
 def open_raw(night: Night, stream: str) -> OpenTable:
     """Open a stream's raw table, widened by what its newest registered schema adds."""
-    return night.store.open(raw_table(STREAMS[stream], json.loads(_reader(night, stream))))
+    return night.store.open(raw_table(STREAMS[stream], json.loads(reader_of(night, stream))))
 
 
 def _rules(night: Night, topic_name: str) -> RowRules:
