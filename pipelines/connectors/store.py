@@ -476,10 +476,11 @@ class ClusterStore:
         digest = hashlib.sha256(content).hexdigest()
         return StoredFile(path, len(content), rows.height, values, digest, _file_columns(table))
 
-    def table_versions(self) -> dict[str, int]:
-        """Return the version of every table that has been made."""
+    def table_versions(self, names: Sequence[str] | None = None) -> dict[str, int]:
+        """Return the version of every table that has been made, or of those of some."""
         folders = obstore.list_with_delimiter(self.objects)["common_prefixes"]
-        tables = sorted(name.strip("/") for name in folders if not name.startswith("_"))
+        made = sorted(name.strip("/") for name in folders if not name.startswith("_"))
+        tables = made if names is None else [name for name in made if name in names]
         return {name: DeltaTable(self.table_uri(name)).version() for name in tables}
 
     def vacuum(self, retention_h: float) -> int:

@@ -50,6 +50,7 @@ class IngestReport:
     gaps: list[dict[str, object]] = field(default_factory=list)
     cut_partitions: dict[str, int] = field(default_factory=dict)
     unclaimed_topics: list[str] = field(default_factory=list)
+    ranges: list[OffsetRange] = field(default_factory=list)
 
     def add(self, other: "IngestReport") -> None:
         """Add what another ingest of the same night did."""
@@ -59,6 +60,7 @@ class IngestReport:
         self.skipped += other.skipped
         self.gaps += other.gaps
         self.cut_partitions |= other.cut_partitions
+        self.ranges += other.ranges
         self.unclaimed_topics = sorted({*self.unclaimed_topics, *other.unclaimed_topics})
 
 
@@ -119,6 +121,7 @@ def ingest(night: Night, streams: Sequence[str]) -> IngestReport:
     _commit_gaps(gaps, plan.gaps)
     _commit_dead_letters(dead_letters, landed, plan)
     _commit_rows(tables, landed, plan)
+    report.ranges = [r for ranges in plan.ranges.values() for r in ranges]
     for outcome in landed:
         report.messages += outcome.messages
         report.rows[outcome.stream] += outcome.rows
