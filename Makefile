@@ -6,7 +6,7 @@ SOURCE ?= kafka
 AS_OF ?=
 WORKERS ?= 2
 AS_OF_FLAG := $(if $(AS_OF),--as-of $(AS_OF),)
-EXTRAS := --extra flows --extra site --extra onramp --extra broker
+EXTRAS := --extra flows --extra lineage --extra site --extra onramp --extra broker
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--no-header --python-version 3.11

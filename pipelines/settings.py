@@ -7,7 +7,7 @@ Belongs here: every value that a deployment may change. Does not belong here: wh
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     source: Literal["kafka", "archive"] = Field("kafka", description="Where records are read from.")
     archive: str = Field("build/archive", description="Folder or URI of the archive of topic files.")
     site: Path = Field(Path("build/site"), description="Folder of the published pages.")
+    openlineage_file: Path | None = Field(
+        Path("build/openlineage.jsonl"), description="File of lineage events (OpenLineage); empty: none."
+    )
     broker: Path = Field(Path("build/broker"), description="Folder of the local demo broker.")
 
     ledger_key_file: Path | None = Field(
@@ -73,3 +76,8 @@ class Settings(BaseSettings):
     lease_s: float = Field(120.0, gt=0, description="A lease not renewed for this long is free.")
     vacuum_retention_h: float = Field(168.0, gt=0, description="Orphaned files are kept this long.")
     buckets: int = Field(1, gt=0, description="Buckets of factories of a new store; fixed at its creation.")
+
+    @field_validator("openlineage_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return None if given == "" else given

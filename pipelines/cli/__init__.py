@@ -24,6 +24,7 @@ from pipelines.cli.ledger import ledger_app
 from pipelines.cli.liveness import liveness
 from pipelines.cli.suspects import suspects_app
 from pipelines.cli.templates import templates_app
+from pipelines.cli.trace import trace
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.settings import Settings
@@ -48,6 +49,7 @@ app.add_typer(templates_app, name="templates")
 app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
+app.command()(trace)
 app.add_typer(disclosure_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(emissions_app, name="emissions")

@@ -5,7 +5,8 @@
     topics/<topic>/partition=<p>/<topic>+<p>+<start offset>.poison.avro
         {offset, timestamp, key, headers, value: bytes}
 
-A container's metadata say of which incarnation its records are and where its offsets end. A record whose
+A container's metadata say of which incarnation its records are, where its offsets end, and what the digest of
+all this and its records is: one that was changed is refused when it is read. A record whose
 bytes are not exactly what its decoded value encodes to goes to the poison container with its bytes, so
 nothing is lost; the poison container is written first, so a container that is there is whole. Nothing is
 ever rewritten.
@@ -50,6 +51,7 @@ CONNECT_INCARNATION = "connect"
 _HEADER_READ_BYTES = 64 * 1024
 _LARGEST_ID = 2**31 - 1
 _META = "digital-cluster."
+_DIGEST = f"{_META}sha256"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(
     r"^topics/(?P<topic>[^/]+)/partition=(?P<partition>\d+)/"
@@ -221,10 +223,41 @@ def _envelope(name: str, fields: list[dict[str, Any]]) -> Any:  # noqa: ANN401 -
 
 def _container_bytes(schema: Any, records: list[dict[str, Any]], metadata: Mapping[str, str]) -> bytes:  # noqa: ANN401
     """Return an Avro container; its sync marker is a digest, so that equal records have equal bytes."""
-    buffer = BytesIO()
     sync = hashlib.md5(repr(sorted(metadata.items())).encode(), usedforsecurity=False).digest()
+    header = _avro(schema, [], metadata, sync)
+    body = _avro(schema, records, metadata, sync)[len(header) :]
+    return _avro(schema, [], {**metadata, _DIGEST: _digest(_metadata(header)[0], body)}, sync) + body
+
+
+def _avro(schema: Any, records: list[dict[str, Any]], metadata: Mapping[str, str], sync: bytes) -> bytes:  # noqa: ANN401
+    buffer = BytesIO()
     fastavro.writer(buffer, schema, records, codec="deflate", metadata=dict(metadata), sync_marker=sync)
     return buffer.getvalue()
+
+
+def _metadata(content: bytes) -> tuple[dict[str, str], int]:
+    """Return what a container's header says, and how long it is [bytes]."""
+    start = BytesIO(content)
+    metadata: dict[str, str] = dict(fastavro.block_reader(start).metadata)
+    return metadata, start.tell()
+
+
+def _digest(metadata: Mapping[str, str], body: bytes) -> str:
+    """Return the digest of what a header says, without the digest itself, and of all that follows it."""
+    said = sorted((name, value) for name, value in metadata.items() if name != _DIGEST)
+    return hashlib.sha256(repr(said).encode() + body).hexdigest()
+
+
+def _checked(content: bytes) -> bytes:
+    """Return a container's bytes if they are those that were written; older ones name no digest.
+
+    Raises:
+        ValueError: they are not.
+    """
+    metadata, length = _metadata(content)
+    if _DIGEST in metadata and metadata[_DIGEST] != _digest(metadata, content[length:]):
+        raise ValueError("its bytes are not those that were written")
+    return content
 
 
 def open_archive(root: str, *, create: bool) -> ObjectStore:
@@ -284,7 +317,7 @@ def read_container(
         OperatorError: it can't be read, or is damaged (exit code SOURCE).
     """
     with _reading(root, extent.container.path):
-        content = _get(store, extent.container.path)
+        content = _checked(_get(store, extent.container.path))
         if extent.of_connect:
             yield from _connect_records(content, extent.container, registry)
         else:

@@ -87,20 +87,27 @@ class FactDerivation:
             self.store.put(piece_path(self.staging, stretch.number), parquet_bytes(facts.to_arrow()))
         return stretch.number
 
-    def _energy(self, stretch: Stretch) -> pl.DataFrame:
+    def energy_readings(self, stretch: Stretch) -> pl.DataFrame:
+        """Read the rows of raw_energy from which a stretch's energy follows, and some beside them."""
         table = self._open("energy")
         readings = self._rows(table, stretch)
         registers = pl.col("kind") == "register"
         meters = readings.filter(registers).select("factory", "meter")
-        older = self._last_before(table, stretch, meters, readings, registers)
+        return pl.concat([readings, self._last_before(table, stretch, meters, readings, registers)])
+
+    def energy_of(self, readings: pl.DataFrame, stretch: Stretch) -> pl.DataFrame:
+        """Derive a stretch's hourly energy from readings: HOURLY_SCHEMA."""
         return hourly_energy(
-            pl.concat([readings, older]),
+            readings,
             stretch.meters,
             stretch.windows.select("factory", "start", "end"),
             max_gap_s=self.max_gap_s,
             unit_multipliers=self.unit_multipliers,
             accepted=self.accepted,
         )
+
+    def _energy(self, stretch: Stretch) -> pl.DataFrame:
+        return self.energy_of(self.energy_readings(stretch), stretch)
 
     def _machine(self, stretch: Stretch) -> pl.DataFrame:
         windows = stretch.windows.select("factory", "start", "end")

@@ -85,21 +85,33 @@ class FigureDerivation:
     def _emissions(self, days: Days) -> pl.DataFrame:
         """Return the columns of the table emissions but known_at."""
         facts = self._read(FACTS_ENERGY.name, days)
-        names = [n for n in EMISSIONS.schema.names if n != "known_at"]
+        buckets = facts.select("factory", "day", "bucket").unique()
+        located = self.located(facts, self.known_on)
+        return located.join(buckets, on=["factory", "day"], maintain_order="left").select(
+            n for n in EMISSIONS.schema.names if n != "known_at"
+        )
+
+    def located(self, facts: pl.DataFrame, known_on: date) -> pl.DataFrame:
+        """Return the emissions of facts_energy: the columns of the table but bucket and known_at.
+
+        Args:
+            facts: whole factory-days, with the profile_version that they were computed by.
+            known_on: only factors published by this date count.
+        """
+        names = [n for n in EMISSIONS.schema.names if n not in ("bucket", "known_at")]
         parts = [arrow_frame(EMISSIONS.schema.empty_table()).select(names)]
         places = self._in_force(facts).select("factory", "profile_version", "zone", "geography").unique()
         for (zone, geography), group in places.group_by("zone", "geography", maintain_order=True):
             here = facts.join(group, on=["factory", "profile_version"], how="semi")
             located = location_based_co2e(
-                factory_hours(here, self._meters(here)),
+                factory_hours(here, self.meters_of(here)),
                 self.factors,
                 self.gwps,
                 geography=str(geography),
                 zone=str(zone),
-                known_on=self.known_on,
+                known_on=known_on,
             )
-            buckets = here.select("factory", "day", "bucket").unique()
-            parts.append(located.join(buckets, on=["factory", "day"]).select(names))
+            parts.append(located.select(names))
         return pl.concat(parts)
 
     def _elements(self, days: Days) -> pl.DataFrame:
@@ -110,7 +122,7 @@ class FigureDerivation:
             machines=read[FACTS_MACHINE.name],
             emissions=read[EMISSIONS.name],
             operations=read[FACTS_OPERATIONS.name],
-            meters=self._meters(read[FACTS_ENERGY.name]),
+            meters=self.meters_of(read[FACTS_ENERGY.name]),
         )
         buckets = pl.concat([f.select("factory", "day", "bucket") for f in read.values()]).unique()
         units = {e.element: e.unit for e in self.book.elements.values()}
@@ -132,7 +144,8 @@ class FigureDerivation:
         used = facts.select("factory", "profile_version").unique()
         return self.profiles.join(used, on=["factory", "profile_version"], how="semi").sort("factory")
 
-    def _meters(self, facts: pl.DataFrame) -> pl.DataFrame:
+    def meters_of(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """Return the meters of the profiles that facts were computed by, with the profile_version."""
         columns = ["factory", "profile_version", "meter", "carrier", "parent", "machine", "bidirectional"]
         nested = self._in_force(facts).select("factory", "profile_version", "meters").explode("meters")
         return nested.drop_nulls().unnest("meters").select(columns).unique(maintain_order=True)

@@ -36,11 +36,15 @@ from pipelines.connectors.objects import (
     put_if_absent,
     store_error,
 )
+from pipelines.domain.methods import CODE_VERSION
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.schemas.tables import Table
 
 LOG_RETENTION = {"delta.logRetentionDuration": "interval 400 days"}
 DayBucket = tuple[date, int]
+REPLAY = "replay:"
+"""How the app ids of commits begin that a replay of dead letters made."""
+_CODE = "code_version"
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,14 @@ class StoredFile:
             data_change=True,
             stats=json.dumps({"numRecords": self.rows}),
         )
+
+
+def _file_state(recorded: str | None, found: str | None) -> str:
+    if found is None:
+        return "missing"
+    if recorded is None:
+        return "unrecorded"
+    return "intact" if recorded == found else "altered"
 
 
 def _lost_race(table: str) -> OperatorError:
@@ -184,6 +196,56 @@ class OpenTable:
             for a in actions
         }
 
+    def check_files(self, pairs: Sequence[DayBucket]) -> pl.DataFrame:
+        """Compare the files of some (day, bucket) partitions with what was recorded when they were committed.
+
+        Returns:
+            path, state (`intact`, `altered`, `missing`, or `unrecorded`: its commit is no longer in the log,
+            or recorded no digest), sha256 (as recorded), found (of its bytes now), replay (app id of the
+            replay that committed it; null: an ingest did); sorted by path.
+        """
+        wanted, recorded = set(pairs), self._recorded_digests()
+        rows = []
+        for action in pa.table(self._handle.get_add_actions(flatten=True)).to_pylist():
+            if (action["partition.day"], action["partition.bucket"]) in wanted:
+                path = action["path"]
+                sha256, replay = recorded.get(path, (None, None))
+                found = self._sha256_of(path)
+                rows.append((path, _file_state(sha256, found), sha256, found, replay))
+        names = ("path", "state", "sha256", "found", "replay")
+        return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row").sort("path")
+
+    def _sha256_of(self, path: str) -> str | None:
+        try:
+            return hashlib.sha256(self._store.get(f"{self.table.name}/{path}")).hexdigest()
+        except FileNotFoundError:
+            return None
+
+    def _recorded_digests(self) -> dict[str, tuple[str, str | None]]:
+        """Return path -> digest, and app id of a replay, of files whose commit the log still holds."""
+        recorded: dict[str, tuple[str, str | None]] = {}
+        for number in range(self.version + 1):
+            commit = self._store.read_commit(self.table.name, number) or []
+            replays = [
+                a["txn"]["appId"] for a in commit if a.get("txn", {}).get("appId", "").startswith(REPLAY)
+            ]
+            for action in commit:
+                digests = json.loads(action.get("commitInfo", {}).get("sha256", "{}"))
+                recorded |= {path: (d, replays[0] if replays else None) for path, d in digests.items()}
+        return recorded
+
+    def code_versions(self) -> dict[DayBucket, str | None]:
+        """Return the version of the code that wrote each (day, bucket) last; null: its commit says none."""
+        versions: dict[DayBucket, str | None] = {}
+        for number in range(self.version + 1):
+            commit = self._store.read_commit(self.table.name, number) or []
+            said = next((a["commitInfo"].get(_CODE) for a in commit if "commitInfo" in a), None)
+            for action in commit:
+                if "add" in action:
+                    values = action["add"]["partitionValues"]
+                    versions[date.fromisoformat(values["day"]), int(values["bucket"])] = said
+        return versions
+
     def read_files(self, paths: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
         """Read columns of some of the table's files; partition columns are not in them."""
         frames = [self._store.read_parquet(f"{self.table.name}/{path}", columns) for path in paths]
@@ -249,6 +311,7 @@ _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=F
 
 def _properties(positions: Mapping[str, int], metadata: dict[str, str]) -> CommitProperties:
     transactions = [Transaction(app_id, version) for app_id, version in sorted(positions.items())]
+    metadata = {**metadata, _CODE: CODE_VERSION}
     return CommitProperties(custom_metadata=metadata, app_transactions=transactions, max_commit_retries=0)
 
 
@@ -413,10 +476,11 @@ class ClusterStore:
         digest = hashlib.sha256(content).hexdigest()
         return StoredFile(path, len(content), rows.height, values, digest, _file_columns(table))
 
-    def table_versions(self) -> dict[str, int]:
-        """Return the version of every table that has been made."""
+    def table_versions(self, names: Sequence[str] | None = None) -> dict[str, int]:
+        """Return the version of every table that has been made, or of those of some."""
         folders = obstore.list_with_delimiter(self.objects)["common_prefixes"]
-        tables = sorted(name.strip("/") for name in folders if not name.startswith("_"))
+        made = sorted(name.strip("/") for name in folders if not name.startswith("_"))
+        tables = made if names is None else [name for name in made if name in names]
         return {name: DeltaTable(self.table_uri(name)).version() for name in tables}
 
     def vacuum(self, retention_h: float) -> int:

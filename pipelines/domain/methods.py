@@ -7,6 +7,12 @@ final days whose values change are restated with the cause `method_change`.
 Does not belong here: versions of KPI definitions (pipelines/reference/kpis.yaml).
 """
 
+from importlib.metadata import version
+from typing import Final
+
+CODE_VERSION: Final = version("digital-cluster")
+"""The version of the installed code, which every commit names."""
+
 METHOD = "method"
 """Under which name a table's commit records the version that its rows were computed by."""
 

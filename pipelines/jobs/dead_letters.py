@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.connectors.landing import LandedSlice, Slice
 from pipelines.connectors.staging import pieces, staging_folder
-from pipelines.connectors.store import OpenTable
+from pipelines.connectors.store import REPLAY, OpenTable
 from pipelines.jobs.ingest import landing_of, open_raw
 from pipelines.jobs.night import Night
 from pipelines.schemas.decode import MessageDecoder
@@ -149,7 +149,7 @@ def _replay_stream(night: Night, stream: str, messages: pl.DataFrame, report: Re
         landed = LandedSlice.from_json(night.store.get(left))
     report.still_dead += landed.dead
     if landed.rows:
-        table.commit_files(landed.files, {f"replay:{_batch(messages)}": 1})
+        table.commit_files(landed.files, {f"{REPLAY}{_batch(messages)}": 1})
         report.rows += landed.rows
 
 

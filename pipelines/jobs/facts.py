@@ -148,7 +148,7 @@ def _computed(
 ) -> pl.DataFrame:
     """Compute the facts of the plans: the table's columns but version and known_at."""
     columns = [c for c in table.schema.names if c not in ("version", "known_at")]
-    stretches = _stretches(profiles, table, plans, raw)
+    stretches = stretches_of(profiles, table, plans, raw)
     if not stretches:
         return arrow_frame(table.schema.empty_table()).select(columns)
     with staging_folder(night.store) as staging:
@@ -195,7 +195,7 @@ def _state(night: Night, plans: Sequence[FactoryDayPlan]) -> pl.DataFrame:
     )
 
 
-def _stretches(
+def stretches_of(
     profiles: Profiles, table: Table, plans: Sequence[FactoryDayPlan], raw: RawSnapshots
 ) -> list[Stretch]:
     """Cut the plans into stretches: consecutive days of a bucket under the same profiles, of bounded size."""

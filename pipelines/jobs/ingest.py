@@ -50,6 +50,7 @@ class IngestReport:
     gaps: list[dict[str, object]] = field(default_factory=list)
     cut_partitions: dict[str, int] = field(default_factory=dict)
     unclaimed_topics: list[str] = field(default_factory=list)
+    ranges: list[OffsetRange] = field(default_factory=list)
 
     def add(self, other: "IngestReport") -> None:
         """Add what another ingest of the same night did."""
@@ -59,6 +60,7 @@ class IngestReport:
         self.skipped += other.skipped
         self.gaps += other.gaps
         self.cut_partitions |= other.cut_partitions
+        self.ranges += other.ranges
         self.unclaimed_topics = sorted({*self.unclaimed_topics, *other.unclaimed_topics})
 
 
@@ -119,6 +121,7 @@ def ingest(night: Night, streams: Sequence[str]) -> IngestReport:
     _commit_gaps(gaps, plan.gaps)
     _commit_dead_letters(dead_letters, landed, plan)
     _commit_rows(tables, landed, plan)
+    report.ranges = [r for ranges in plan.ranges.values() for r in ranges]
     for outcome in landed:
         report.messages += outcome.messages
         report.rows[outcome.stream] += outcome.rows
@@ -133,7 +136,8 @@ def build(pipeline: beam.Pipeline, slices: Sequence[Slice], landing: Landing) ->
     return numbers
 
 
-def _reader(night: Night, stream: str) -> str:
+def reader_of(night: Night, stream: str) -> str:
+    """Return the schema by which a stream's messages are read: the contract, or a newer registered one."""
     return reader_schema(STREAMS[stream].contract, night.registry)
 
 
@@ -268,7 +272,7 @@ def landing_of(night: Night, staging: str, tables: Mapping[str, Table], topics: 
         store=night.store,
         staging=staging,
         decoders={
-            s: MessageDecoder(_reader(night, s), night.registry, night.max_message_bytes) for s in tables
+            s: MessageDecoder(reader_of(night, s), night.registry, night.max_message_bytes) for s in tables
         },
         tables=tables,
         rules={topic: _rules(night, topic) for topic in topics},
@@ -281,7 +285,7 @@ def landing_of(night: Night, staging: str, tables: Mapping[str, Table], topics: 
 
 def open_raw(night: Night, stream: str) -> OpenTable:
     """Open a stream's raw table, widened by what its newest registered schema adds."""
-    return night.store.open(raw_table(STREAMS[stream], json.loads(_reader(night, stream))))
+    return night.store.open(raw_table(STREAMS[stream], json.loads(reader_of(night, stream))))
 
 
 def _rules(night: Night, topic_name: str) -> RowRules:

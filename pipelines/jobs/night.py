@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from pipelines.connectors.lineage_log import LineageLog
 from pipelines.connectors.sealing import LedgerKey
 from pipelines.connectors.sink import OpenSink
 from pipelines.connectors.source import Source
@@ -38,6 +39,7 @@ class Night:
         workers: threads; null: one a core.
         open_outputs: opens where output topics are written; null: nowhere (the archive).
         ledger_key: seals and signs what is released; null: nothing can be released.
+        lineage: where lineage events go; null: nowhere.
     """
 
     cluster: ClusterDefinition
@@ -61,6 +63,7 @@ class Night:
     bucket_count: int = 1
     open_outputs: Callable[[], OpenSink] | None = None
     ledger_key: LedgerKey | None = None
+    lineage: LineageLog | None = None
 
     @property
     def nominal(self) -> datetime:

@@ -6,7 +6,7 @@ what a step does; Prefect.
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -25,6 +25,7 @@ from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
 from pipelines.jobs.ingest import IngestReport, ingest
 from pipelines.jobs.kpis import derive_elements, derive_kpis
+from pipelines.jobs.lineage import Lineage, Touched
 from pipelines.jobs.liveness import derive_liveness
 from pipelines.jobs.night import Night
 from pipelines.jobs.output import OutputReport, send_outputs
@@ -49,6 +50,7 @@ class NightReport:
         seconds: by step.
         silent: factories without a measured reading on the last closed day.
         anew: what was computed anew from all of a source, because the source's log no longer reaches back.
+        lineage: what tells of its steps; null: nobody asked.
     """
 
     cluster: str
@@ -68,6 +70,7 @@ class NightReport:
     silent: list[str] = field(default_factory=list)
     anew: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    lineage: Lineage | None = None
 
     @property
     def nothing_new(self) -> bool:
@@ -184,7 +187,10 @@ def night_under_lease(
             night.cluster.cluster, night.nominal.isoformat(), night.last_closed_day(night.cluster.zone)
         )
         report.anew = computed_anew(night.store)
-        yield report
+        if night.lineage is not None:
+            report.lineage = Lineage(night.lineage, night, dict(before))
+        with report.lineage.whole() if report.lineage else nullcontext():
+            yield report
         after = night.store.table_versions()
         report.commits = sum(version - before.get(name, -1) for name, version in after.items())
         if "publish" in report.seconds:
@@ -197,8 +203,12 @@ def night_under_lease(
 
 def run_step(name: str, night: Night, report: NightReport, site: Path) -> None:
     """Run one step and record how long it took [s]."""
-    begin = perf_counter()
-    STEPS[name](night, report, site)
+    begin, read = perf_counter(), len(report.ingest.ranges)
+    with report.lineage.step(name) if report.lineage else nullcontext(Touched()) as touched:
+        STEPS[name](night, report, site)
+        touched.offsets = report.ingest.ranges[read:]
+        touched.files = [str(site)] if name == "publish" and report.site.written else []
+        touched.topics = list(report.outputs.records)
     report.seconds[name] = perf_counter() - begin
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pipelines.connectors.archive import ArchiveSink, ArchiveSource
 from pipelines.connectors.clusters import load_clusters
 from pipelines.connectors.kafka import KafkaConnection, KafkaSource, broker_cluster_id
+from pipelines.connectors.lineage_log import LineageLog
 from pipelines.connectors.objects import canonical_json, get_json, put_if_absent
 from pipelines.connectors.registrations import StoredRegistrations, with_registrations
 from pipelines.connectors.registry import open_registry
@@ -167,4 +168,5 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         # An archive is a record of what Kafka held: a night adds nothing to it.
         open_outputs=None if settings.source == "archive" else partial(open_sink, settings),
         ledger_key=key,
+        lineage=None if settings.openlineage_file is None else LineageLog(settings.openlineage_file),
     )

@@ -1,0 +1,64 @@
+"""The menu of lineage: `digital-cluster trace`. Parses, calls, prints; no logic."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+_LEAST_WIDTH = 160
+"""Columns: narrower, a row of a table becomes a page."""
+
+
+def trace(
+    figure: Annotated[
+        str, typer.Argument(help="Id of a total in the ledger, or <factory>/<day>/co2e_kg (or /energy_kwh).")
+    ],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the whole trace there.")] = None,
+    source: Annotated[
+        Literal["kafka", "archive"] | None, typer.Option("--source", help="Where --replay reads.")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The clock (ISO 8601 with offset); default: now.")
+    ] = None,
+    *,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Read the same offsets again, compute, compare bits.")
+    ] = False,
+    from_store: Annotated[
+        bool, typer.Option("--from-store", help="Let stored raw rows stand for offsets that are gone.")
+    ] = False,
+) -> None:
+    """Lead a figure back to ledger entry, days, hours, meters, factors, files and offsets."""
+    from rich.console import Console
+
+    from pipelines.cli import open_reader, read_clock, read_settings, session
+    from pipelines.domain.trace import trace_ends
+    from pipelines.jobs.opening import open_night
+    from pipelines.jobs.replaying import replay as replay_figure
+    from pipelines.jobs.trace import trace_figure
+    from pipelines.publish.private_files import write_private
+    from pipelines.publish.trace_listing import trace_json, trace_tables
+
+    ledger_cluster = figure.split("/")[0] if "@" in figure else cluster
+    if replay:
+        settings = read_settings(source=source)
+        with session(settings, "either" if settings.broker.exists() else "configured") as found:
+            night = open_night(found, ledger_cluster, read_clock(as_of), lambda _s, _d, _t: None)
+            traced = trace_figure(night, figure)
+            outcome = replay_figure(night, traced, found.source, from_store=from_store)
+    else:
+        traced, outcome = trace_figure(open_reader(ledger_cluster, as_of), figure), None
+    if traced.trace.is_confidential:
+        typer.echo(
+            "confidential: names what members contributed; for the hub alone"
+            " / 대외비: 회원사별 값이 포함됨. 허브 내부용",
+            err=True,
+        )
+    if json_file is not None:
+        write_private(json_file, trace_json(traced.trace, outcome))
+    console = Console()
+    console.width = max(console.width, _LEAST_WIDTH)
+    for table in trace_tables(traced.trace, outcome):
+        console.print(table, "")
+    raise typer.Exit(trace_ends(traced.trace, outcome))
