@@ -7,7 +7,7 @@ rules of protection (disclosure.gate) and the memory of what was released (discl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any, Literal
 
 import polars as pl
@@ -16,6 +16,7 @@ from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.disclosure.gate import CELLS_SCHEMA, judge
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
 from pipelines.domain.kpi_formulas import Catalogue, Definition, Grid
+from pipelines.domain.rounding import round_to_grid
 from pipelines.domain.sums import exact_total
 
 # With fewer values the middle ones are too much a firm's own (small samples, docs/methodology/benchmarks.md).
@@ -144,13 +145,6 @@ def formula_twins(candidates: Iterable[Candidate]) -> set[str]:
         if ratio.definition.linked_elements & total.definition.linked_elements
         and (ratio.factories == total.factories or _members(ratio) == _members(total))
     }
-
-
-def round_to_grid(value: float, step: float) -> float:
-    """Round to the nearest point of a grid through zero, ties to the even point."""
-    width = Decimal(repr(step))
-    points = (Decimal(repr(value)) / width).to_integral_value(ROUND_HALF_EVEN)
-    return float(points * width)
 
 
 def member_position(

@@ -14,12 +14,12 @@ from pipelines.domain.benchmarks import (
     member_gap,
     member_position,
     released_figures,
-    round_to_grid,
 )
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
 from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.kpi_formulas import Grid
+from pipelines.domain.rounding import round_to_grid
 from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS, RELEASES
 
