@@ -62,9 +62,16 @@ HAPPENINGS: tuple[Happening, ...] = (
 )
 
 
+# Four KPIs a run: energy with carbon in one, good units by time with good units by number in the other.
+SHOWN = {
+    1: ("energy_kwh", "energy_kwh_per_unit", "oee", "quality_ratio"),
+    2: ("energy_kwh", "co2e_kg", "energy_kwh_per_unit", "oee"),
+}
+
+
 def twelve_holdings(coalition: int, days: int = DAYS) -> Park:
     """Thirteen factories of twelve holdings to which everything happens that may."""
-    return Park(PLANTS, policy(coalition), FIRST, days, HAPPENINGS, SOLD)
+    return Park(PLANTS, policy(coalition), FIRST, days, HAPPENINGS, SOLD, shown=SHOWN[coalition])
 
 
 def thirty_one_members(coalition: int = 2, days: int = DAYS, seed: int = 31) -> Park:
@@ -87,9 +94,9 @@ def thirty_one_members(coalition: int = 2, days: int = DAYS, seed: int = 31) -> 
         for n in range(32)
     )
     happenings: list[Happening] = []
-    for _ in range(days // 4):
+    for _ in range(DAYS // 4):
         plant = source.choice([p for p in plants if p.joined is None and p.left is None])
-        first = FIRST + timedelta(days=source.randrange(days - 12))
+        first = FIRST + timedelta(days=source.randrange(DAYS - 12))
         end = first + timedelta(days=source.randint(1, 3))
         kind = source.randrange(4)
         if kind == 0:
@@ -100,7 +107,7 @@ def thirty_one_members(coalition: int = 2, days: int = DAYS, seed: int = 31) -> 
         elif kind == 2:
             happenings.append(Idle(plant.factory, first, end))
         else:
-            night = min(first + timedelta(days=source.randint(9, 70)), FIRST + timedelta(days=days))
+            night = min(first + timedelta(days=source.randint(9, 70)), FIRST + timedelta(days=DAYS))
             happenings.append(Correction(plant.factory, first, night, source.uniform(0.7, 1.4)))
     sold = {"of-f09": (Owner(date(2026, 1, 9), "of-f04"),)}
     return Park(plants, policy(coalition), FIRST, days, tuple(happenings), sold)
