@@ -1,0 +1,317 @@
+"""The audit's equations: what all releases together say of members' amounts, and systems made of that.
+
+Belongs here: sealed statements -> systems of absolute amounts (a day, a month with its days, all months).
+Does not belong here: what may be derived of whom (audit). It shares no code with the gate (release,
+statements, probing): what one gets wrong the other should notice.
+
+A column is an unknown as a multiple of its true amount, so that the truth is 1 everywhere.
+"""
+
+import math
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Unknown
+
+_EQUAL: Final = 1e-6
+
+
+class Release(NamedTuple):
+    """A figure as one night released it."""
+
+    figure_id: str
+    known_at_us: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """A statement, who said it and when, and the protection that was promised to those whom it touches.
+
+    Args:
+        statement: what was said, or withheld.
+        release: by which figure, in which night.
+        percent: half-width of a holding's protection interval.
+        coalition: how many others may work together.
+        waived: holdings that had waived protection.
+    """
+
+    statement: Statement
+    release: Release
+    percent: Fraction
+    coalition: int
+    waived: frozenset[str]
+
+    @property
+    def unknowns(self) -> tuple[Unknown, ...]:
+        """Whose amounts it is about."""
+        return tuple(term.unknown for term in self.statement.terms)
+
+    @property
+    def holdings(self) -> set[str]:
+        """Whose amounts it is about, by holding."""
+        return {unknown.holding for unknown in self.unknowns}
+
+    @property
+    def starts(self) -> tuple[date, ...]:
+        """First dates of its periods: one, or twelve of a rolling figure."""
+        return tuple(sorted({unknown.start for unknown in self.unknowns}))
+
+    @property
+    def period(self) -> str:
+        """Say day, month or rolling12."""
+        if self.unknowns[0].period == "day":
+            return "day"
+        return "month" if len(self.starts) == 1 else "rolling12"
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What it says, whoever says it."""
+        terms = tuple((t.unknown, t.coefficient) for t in self.statement.terms)
+        return (terms, self.statement.down, self.statement.up)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A sum of unknowns that lies between `down` below and `up` above its true value.
+
+    Args:
+        terms: coefficient of each unknown.
+        down: how far below.
+        up: how far above.
+        releases: who says so; empty: everybody knows it (a month is the sum of its days).
+    """
+
+    terms: Mapping[Unknown, float]
+    down: float
+    up: float
+    releases: tuple[Release, ...] = ()
+
+    @property
+    def truth(self) -> float:
+        """Its true value."""
+        return math.fsum(c * u.amount for u, c in self.terms.items())
+
+
+@dataclass(frozen=True)
+class Equations:
+    """A system: unknowns, what is said of them, and who is asked about.
+
+    Args:
+        unknowns: the columns, sorted.
+        equations: the rows.
+        most: largest amount that everybody knows to be possible.
+        known: unknowns that everybody knows.
+        chains: neighbours in time of one factory: the earlier and the later month.
+    """
+
+    unknowns: tuple[Unknown, ...]
+    equations: tuple[Equation, ...]
+    most: Mapping[Unknown, float]
+    known: frozenset[Unknown]
+    chains: tuple[tuple[Unknown, Unknown], ...] = ()
+
+
+class History:
+    """All that was said of one variable, in the order of the nights.
+
+    Args:
+        said: every statement, published or withheld; each has terms.
+    """
+
+    def __init__(self, said: Sequence[Said]) -> None:
+        self.said = tuple(said)
+        self.published = _each_once(s for s in said if s.statement.published)
+        shown = {frozenset(s.unknowns) for s in self.published}
+        # What was published once stays published: withholding the same later protects nothing.
+        self.withheld = _each_once(
+            s for s in said if s.statement.level_down or s.statement.level_up
+            if not s.statement.published and frozenset(s.unknowns) not in shown
+        )  # fmt: skip
+        self.known = frozenset(u for s in self.published if s.statement.known_to_all for u in s.unknowns)
+        self.touching: defaultdict[Unknown, list[Said]] = defaultdict(list)
+        for s in self.published:
+            for unknown in s.unknowns:
+                self.touching[unknown].append(s)
+        self.most: dict[Unknown, float] = {}
+        self.first_said: dict[Unknown, int] = {}
+        for s in said:
+            for term in s.statement.terms:
+                self.most[term.unknown] = min(term.most, self.most.get(term.unknown, math.inf))
+                self.first_said.setdefault(term.unknown, s.release.known_at_us)
+        self._days: defaultdict[tuple[str, date], list[tuple[int, Unknown]]] = defaultdict(list)
+        for unknown, known_at_us in self.first_said.items():
+            if unknown.period == "day":
+                self._days[unknown.factory, _month(unknown.start)].append((known_at_us, unknown))
+
+    def days(self) -> dict[date, Equations]:
+        """Return the system of each day: all that was ever said of it."""
+        by_day: defaultdict[date, list[Said]] = defaultdict(list)
+        for s in self.said:
+            if s.period == "day":
+                by_day[s.starts[0]].append(s)
+        return {day: self._system(self._out(some), _unknowns(some)) for day, some in sorted(by_day.items())}
+
+    def months(self) -> dict[date, Equations]:
+        """Return the system of each month of which a month's figure was published, with all its days."""
+        by_month: defaultdict[date, list[Said]] = defaultdict(list)
+        for s in self.said:
+            if s.period != "rolling12":
+                by_month[_month(s.starts[0])].append(s)
+        found = {}
+        for month in sorted({s.starts[0] for s in self.published if s.period == "month"}):
+            unknowns = _unknowns(by_month[month])
+            links, rests = self._links(u for u in unknowns if u.period == "month")
+            found[month] = self._system(self._out(by_month[month]), unknowns | rests, links)
+        return found
+
+    def chain(self) -> Equations:
+        """Return the system of all months: months' and rolling figures, and months whose days are all out."""
+        said = [s for s in self.said if s.period != "day"]
+        unknowns = _unknowns(said)
+        implied = self._implied(unknowns)
+        unknowns |= {u for equation in implied for u in equation.terms}
+        system = self._system(self._out(said), unknowns, implied)
+        newest: dict[tuple[str, date], Unknown] = {}
+        for u in sorted(unknowns, key=lambda u: (self.first_said.get(u, -1), u)):
+            newest[u.factory, u.start] = u
+        chains = [
+            (u, newest[factory, _next_month(start)])
+            for (factory, start), u in sorted(newest.items())
+            if (factory, _next_month(start)) in newest
+        ]
+        # A month of standstill is not like its neighbours.
+        alike = tuple((u, v) for u, v in chains if u.amount > 0 and v.amount > 0)
+        return replace(system, chains=alike)
+
+    def promises(self, unknown: Unknown) -> list[Said]:
+        """Return the published statements that touch an unknown; else those that touch its days or month."""
+        direct = self.touching.get(unknown, [])
+        if direct:
+            return direct
+        month = _month(unknown.start)
+        kin = [other for other in self.touching if other.factory == unknown.factory]
+        return [s for other in kin if _month(other.start) == month for s in self.touching[other]]
+
+    def days_of(self, factory: str, month: date, known_at_us: float = math.inf) -> dict[date, Unknown]:
+        """Return a factory's days of a month as they were known at a time."""
+        versions = sorted(self._days.get((factory, month), ()))
+        return {unknown.start: unknown for at, unknown in versions if at <= known_at_us}
+
+    def _out(self, said: Iterable[Said]) -> list[Said]:
+        published = {id(s) for s in self.published}
+        return [s for s in said if id(s) in published]
+
+    def _system(
+        self, said: Sequence[Said], unknowns: set[Unknown], links: Sequence[Equation] = ()
+    ) -> Equations:
+        rows = [
+            Equation(
+                {t.unknown: t.coefficient for t in s.statement.terms},
+                s.statement.down,
+                s.statement.up,
+                (s.release,),
+            )
+            for s in said
+        ]
+        most = {u: self.most.get(u, math.inf) for u in unknowns}
+        return Equations(tuple(sorted(unknowns)), (*rows, *links), most, self.known & unknowns)
+
+    def _links(self, months: Iterable[Unknown]) -> tuple[list[Equation], set[Unknown]]:
+        """Say that a month is the sum of its days, and of a rest where not every day was ever mentioned."""
+        links, rests = [], set()
+        for unknown in sorted(months):
+            days = self.days_of(unknown.factory, unknown.start, self.first_said[unknown])
+            rest = unknown.amount - math.fsum(day.amount for day in days.values())
+            complete = len(days) == _days_in(unknown.start)
+            small = _close(unknown.amount, unknown.amount - rest)
+            if not days or (complete and not small) or (not complete and rest < 0 and not small):
+                continue  # the days that we know are not those that the month was made of
+            terms = {unknown: -1.0, **dict.fromkeys(days.values(), 1.0)}
+            if not complete:
+                other = unknown._replace(variable=f"{unknown.variable}~rest", amount=max(0.0, rest))
+                rests.add(other)
+                terms[other] = 1.0
+            links.append(Equation(terms, 0.0, 0.0))
+        return links, rests
+
+    def _implied(self, sealed: Iterable[Unknown]) -> list[Equation]:
+        """Return what a month's days say of the month where each has a figure of the same factories."""
+        days: defaultdict[tuple[date, tuple[tuple[str, float], ...]], dict[date, Said]] = defaultdict(dict)
+        for s in self.published:
+            if s.period == "day":
+                pattern = tuple((t.unknown.factory, t.coefficient) for t in s.statement.terms)
+                days[_month(s.starts[0]), pattern][s.starts[0]] = s
+        months = defaultdict(list)
+        for unknown in sealed:
+            months[unknown.factory, unknown.start].append(unknown)
+        found = [
+            self._implied_by(month, [some[day] for day in sorted(some)], months)
+            for (month, _), some in sorted(days.items(), key=lambda pair: pair[0])
+            if len(some) == _days_in(month)
+        ]
+        return [equation for equation in found if equation is not None]
+
+    def _implied_by(
+        self, month: date, days: Sequence[Said], months: Mapping[tuple[str, date], Sequence[Unknown]]
+    ) -> Equation | None:
+        """Add up the figures of a month's days; null: a day was restated since, so this isn't the month."""
+        terms = {}
+        for term, *parts in zip(days[0].statement.terms, *(s.unknowns for s in days), strict=True):
+            factory = term.unknown.factory
+            if set(parts) != set(self.days_of(factory, month).values()):
+                return None
+            total = math.fsum(part.amount for part in parts)
+            whole = term.unknown._replace(period="month", start=month, amount=total)
+            same = (u for u in months.get((factory, month), ()) if _close(u.amount, total))
+            terms[next(same, whole)] = term.coefficient
+        down, up = (math.fsum(getattr(s.statement, side) for s in days) for side in ("down", "up"))
+        return Equation(terms, down, up, tuple(s.release for s in days))
+
+
+def histories(sealed: Sequence[SealedFigure]) -> dict[str, History]:
+    """Sort what was sealed by variable, oldest first."""
+    by_variable: defaultdict[str, list[Said]] = defaultdict(list)
+    for figure in sorted(sealed, key=lambda f: (f.known_at_us, f.figure_id)):
+        for statement in figure.statements:
+            if statement.terms:
+                said = Said(
+                    statement,
+                    Release(figure.figure_id, figure.known_at_us),
+                    Fraction(figure.protected_percent),
+                    figure.coalition,
+                    frozenset(figure.waived),
+                )
+                by_variable[statement.variable].append(said)
+    return {variable: History(said) for variable, said in sorted(by_variable.items())}
+
+
+def _unknowns(said: Iterable[Said]) -> set[Unknown]:
+    return {unknown for s in said for unknown in s.unknowns}
+
+
+def _each_once(said: Iterable[Said]) -> list[Said]:
+    found: dict[tuple[object, ...], Said] = {}
+    for s in said:
+        found.setdefault(s.content, s)
+    return list(found.values())
+
+
+def _close(one: float, other: float) -> bool:
+    return abs(one - other) <= _EQUAL * max(one, other)
+
+
+def _month(day: date) -> date:
+    return day.replace(day=1)
+
+
+def _next_month(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def _days_in(month: date) -> int:
+    return monthrange(month.year, month.month)[1]
