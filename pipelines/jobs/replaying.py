@@ -16,9 +16,9 @@ import polars as pl
 from pipelines.connectors.deriving_figures import FigureDerivation
 from pipelines.connectors.landing import unfold
 from pipelines.connectors.store import arrow_frame
-from pipelines.domain.benchmarks import round_to_grid
 from pipelines.domain.daily_elements import DayFacts, daily_elements
 from pipelines.domain.kpis import day_figures, month_figures, places_of, rolling_figures
+from pipelines.domain.rounding import round_to_grid
 from pipelines.domain.sums import exact_total
 from pipelines.domain.trace import Difference, Replay, Trace, first_difference, offset_ranges, ranges_text
 from pipelines.jobs.ingest import reader_of

@@ -17,12 +17,12 @@ import pyarrow as pa
 
 from pipelines.connectors.deriving_facts import FactDerivation, Stretch
 from pipelines.connectors.store import OpenTable
-from pipelines.domain.benchmarks import period_end
 from pipelines.domain.disclosure.ledger import verify_chain
 from pipelines.domain.factory_energy import main_meters
 from pipelines.domain.methods import CODE_VERSION, MAX_GAP, METHOD, METHODS
 from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
+from pipelines.domain.periods import Period
 from pipelines.domain.suspects import SPAN_SCHEMA, accepted_spans
 from pipelines.domain.trace import DAMAGED, FigureName, Trace, figure_name, needed_readings
 from pipelines.jobs.facts import FactoryDayPlan, stretches_of
@@ -182,7 +182,7 @@ def _of_factory(night: Night, name: FigureName) -> _Figure:
         raise _unknown(name, night)
     row = rows.row(0, named=True)
     return _Figure(
-        row["definition_version"], row["value"], "day", period_end(name.day, "day"), [str(name.factory)]
+        row["definition_version"], row["value"], "day", Period(name.day, "day").end, [str(name.factory)]
     )
 
 
