@@ -15,7 +15,7 @@ from pipelines.domain.benchmarks import FactoryFigures
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.policy import TablePolicy
-from pipelines.domain.disclosure.release import Checks
+from pipelines.domain.disclosure.release import ALL_CHECKS, Checks
 from pipelines.domain.kpi_formulas import Grid
 from pipelines.domain.periods import PeriodName
 from pipelines.domain.releasing import NightRelease, Scene, release_periods
@@ -78,7 +78,7 @@ def night(
     processes: Sequence[str] = (),
     known_at: datetime = NIGHT,
     past: Sequence[SealedFigure] = (),
-    checks: Checks = Checks(),  # noqa: B008 - frozen
+    checks: Checks = ALL_CHECKS,
 ) -> NightRelease:
     """Release periods; the n-th process is that of the factory fn, the default is forming."""
     named = processes or ["forming"] * len(who.factories)
