@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.domain.cluster import Member
-from pipelines.domain.positions import member_position
+from pipelines.domain.standing import member_position
 from pipelines.publish.content import (
     HISTORY_DAYS,
     Comparison,
