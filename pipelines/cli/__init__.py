@@ -22,6 +22,7 @@ from pipelines.cli.factors import factors_app
 from pipelines.cli.kpis import kpis_app
 from pipelines.cli.ledger import ledger_app
 from pipelines.cli.liveness import liveness
+from pipelines.cli.policy import policy_app
 from pipelines.cli.suspects import suspects_app
 from pipelines.cli.templates import templates_app
 from pipelines.cli.trace import trace
@@ -52,6 +53,7 @@ app.command()(liveness)
 app.command()(trace)
 app.add_typer(disclosure_app)
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(policy_app, name="policy")
 app.add_typer(emissions_app, name="emissions")
 app.add_typer(factors_app, name="factors")
 

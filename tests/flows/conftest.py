@@ -71,7 +71,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     path = clusters / "changwon-demo.yaml"
     definition: dict[str, Any] = yaml.safe_load(path.read_text())
     definition["members"] = [m for m in definition["members"] if m["member"] in {"maru", "haneul"}]
-    definition["gateways"] = []
+    definition["gateways"] = definition["waivers"] = []
     path.write_text(yaml.safe_dump(definition, allow_unicode=True))
     for name in [name for name in os.environ if name.startswith("DC_")]:
         monkeypatch.delenv(name)
