@@ -12,13 +12,15 @@ from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Unknown
 
 _EQUAL: Final = 1e-6
+_US: Final = 1_000_000
 
 
 class Release(NamedTuple):
@@ -26,6 +28,10 @@ class Release(NamedTuple):
 
     figure_id: str
     known_at_us: int
+
+    def __str__(self) -> str:
+        night = datetime.fromtimestamp(self.known_at_us / _US, UTC)
+        return f"{self.figure_id} ({night:%Y-%m-%dT%H:%MZ})"
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Said:
     coalition: int
     waived: frozenset[str]
 
-    @property
+    @cached_property
     def unknowns(self) -> tuple[Unknown, ...]:
         """Whose amounts it is about."""
         return tuple(term.unknown for term in self.statement.terms)
@@ -56,7 +62,7 @@ class Said:
         """Whose amounts it is about, by holding."""
         return {unknown.holding for unknown in self.unknowns}
 
-    @property
+    @cached_property
     def starts(self) -> tuple[date, ...]:
         """First dates of its periods: one, or twelve of a rolling figure."""
         return tuple(sorted({unknown.start for unknown in self.unknowns}))
@@ -134,7 +140,7 @@ class History:
         )  # fmt: skip
         self.known = frozenset(u for s in self.published if s.statement.known_to_all for u in s.unknowns)
         self.touching: defaultdict[Unknown, list[Said]] = defaultdict(list)
-        for s in self.published:
+        for s in (s for s in said if s.statement.published):
             for unknown in s.unknowns:
                 self.touching[unknown].append(s)
         self.most: dict[Unknown, float] = {}
