@@ -256,7 +256,7 @@ def test_a_member_stands_beside_the_published_reference(pages: Pages) -> None:
 
 def test_who_gave_nothing_sees_what_is_missing_instead_of_the_benchmark(pages: Pages) -> None:
     text = pages["taeyang/index.html"].text("en")
-    assert "What is missing: your electricity per unit in this process." in text
+    assert "What is missing: taeyang: energy used is missing (stream: Energy)." in text
     assert "Published reference" not in text
 
 

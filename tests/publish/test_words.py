@@ -37,6 +37,7 @@ DYNAMIC = (
     "reason.", "process.", "status.", "sentence.", "mark.", "quality.", "severity.", "kpi.", "kpi_note.",
     "column.", "about.", "gap_reason.", "benchmark.position.", "unit.", "contributors.", "reason_of.",
     "zero.", "group.", "machine.", "change.", "liveness.ask.", "liveness.own.", "stream.",
+    "benchmark.place.", "lacks.", "breakdown.", "trait.", "size.", "maturity.",
 )  # fmt: skip
 
 
