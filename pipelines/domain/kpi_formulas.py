@@ -61,6 +61,8 @@ class Element:
         over_time: how days of it become months: a flow adds up, a stock (people employed) is a mean.
         may_be_absent: its absence means that there is nothing of it (time without a known state).
         derived_from: elements that it is the sum of where it is not given; empty: it is never derived.
+        complement_of: element of the same variable that is what this one lacks to a share's bound (scrap, of
+            what was made, is what isn't good); null: there is none.
     """
 
     element: str
@@ -76,6 +78,7 @@ class Element:
     over_time: OverTime
     may_be_absent: bool = False
     derived_from: tuple[str, ...] = ()
+    complement_of: str | None = None
 
     @property
     def output_degree(self) -> int:

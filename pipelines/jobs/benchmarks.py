@@ -1,7 +1,7 @@
 """Benchmarks: what of the KPIs is released behind the gate.
 
-Belongs here: the commit of the table releases. Does not belong here: KPIs (pipelines.jobs.kpis), gate and
-ledger (pipelines.domain).
+Belongs here: the commit of the table releases, and then of its signed head. Does not belong here: KPIs
+(pipelines.jobs.kpis), gate and ledger (pipelines.domain).
 """
 
 from collections import Counter
@@ -18,6 +18,7 @@ from pipelines.domain.kpi_formulas import Definition
 from pipelines.jobs.figuring import changed_pairs
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles
+from pipelines.jobs.sealed_inputs import sign_head
 from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import KPIS, RELEASES
 
@@ -39,10 +40,17 @@ def release(night: Night) -> ReleaseReport:
     """Judge the changed figures and append what is published of them to the ledger.
 
     Days are judged as soon as they are closed; months and rolling 12 months when all their days are final.
+    The ledger's head is signed at the end, also where a night before died without having done so.
 
     Raises:
-        OperatorError: the store failed or a rival committed.
+        OperatorError: the store failed, a rival committed, or there is no key.
     """
+    report = _append_released(night)
+    sign_head(night)
+    return report
+
+
+def _append_released(night: Night) -> ReleaseReport:
     ledger, kpis = night.store.open(RELEASES), night.store.open(KPIS)
     past = ledger.scan().collect()
     periods = _periods(night, ledger, kpis, past)

@@ -85,6 +85,7 @@ def make_book(
             share or statistic that the formula can't have, a grid that is too fine or of no KPI.
     """
     known = {row["element"]: _element(row) for row in elements}
+    _check_complements(known)
     by_kpi: dict[str, dict[str, Grid]] = {}
     for row in grids:
         by_kpi.setdefault(row["kpi"], {})[row["product_class"]] = _grid(row)
@@ -127,7 +128,18 @@ def _element(row: Mapping[str, Any]) -> Element:
         over_time=_choice(row, "over_time"),
         may_be_absent={"yes": True, "no": False}[row["may_be_absent"]],
         derived_from=tuple((row["derived_from"] or "").split(";")) if row["derived_from"] else (),
+        complement_of=row["complement_of"],
     )
+
+
+def _check_complements(elements: Mapping[str, Element]) -> None:
+    for element in elements.values():
+        other = elements.get(element.complement_of or element.element)
+        if other is None or other.variable != element.variable or other.unit != element.unit:
+            raise ValueError(
+                f"kpi_elements.csv: {element.element} can't be the complement of {element.complement_of}: "
+                "both have one variable and one unit"
+            )
 
 
 def _choice(row: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - one of the words of the column

@@ -376,6 +376,31 @@ RELEASES = Table(
     ("sequence",),
 )  # fmt: skip
 
+RELEASE_INPUTS = Table(
+    "release_inputs",
+    pa.schema([
+        column("sequence", pa.int64(), "Place among the sealed inputs, from 1, without gaps."),
+        KNOWN_AT,
+        column("figure_id", pa.string(), "As in releases."),
+        column("head", pa.string(), "sha256 of the ledger's last entry after the night; a row whose head is no entry isn't in force: its night died."),
+        column("sealed", pa.binary(), "Inputs of the decision as canonical JSON, encrypted (AES-SIV); bound to cluster, figure_id and known_at."),
+        column("key_id", pa.string(), "Which key opens it: as `digital-cluster ledger key` named it."),
+    ]),
+    ("sequence",),
+)  # fmt: skip
+
+LEDGER_HEADS = Table(
+    "ledger_heads",
+    pa.schema([
+        column("sequence", pa.int64(), "Place of the ledger's last entry when the head was signed."),
+        column("sha256", pa.string(), "Its sha256."),
+        KNOWN_AT,
+        column("signature", pa.binary(), "Ed25519 signature of `<sequence>:<sha256>`."),
+        column("public_key", pa.binary(), "What checks it; derived from the ledger's key."),
+    ]),
+    ("sequence", "public_key"),
+)  # fmt: skip
+
 SOURCE_DAYS = Table(
     "source_days",
     pa.schema([
@@ -427,6 +452,8 @@ DERIVED: dict[str, Table] = {
         BASELINES,
         BASELINE_COSTS,
         RELEASES,
+        RELEASE_INPUTS,
+        LEDGER_HEADS,
         SOURCE_DAYS,
         LIVENESS,
     )

@@ -76,6 +76,7 @@ class Hub:
         own["DC_SCHEMA_REGISTRY_FOLDER"] = str(self.root / "registry")
         own["DC_CLUSTERS"] = str(self.root / "clusters")
         own["DC_SOURCE"] = "archive"
+        own["DC_LEDGER_KEY_FILE"] = os.environ["DC_LEDGER_KEY_FILE"]
         return own | dict(self.settings)
 
     def with_settings(self, **settings: str) -> "Hub":
