@@ -164,9 +164,11 @@ def leading(text: str) -> str:
 def near(number: float) -> set[str]:
     """Return the leading digits that a number may have been cut or rounded from.
 
-    1.23456 and 1.23457 both tell of 1.234567.
+    1.23456 and 1.23457 both tell of 1.234567, 10.0000 of 9.999996.
     """
-    return {leading(repr(abs(number) * (1 + sign * _NEAR / 4))) for sign in (-1, 0, 1)}
+    digits = leading(repr(abs(number)))
+    below = str(int(digits) - 1)
+    return {digits, below if len(below) == DIGITS else "9" * DIGITS}
 
 
 def as_number(raw: bytes) -> int:

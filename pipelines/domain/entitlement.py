@@ -100,6 +100,7 @@ def _lack(factory: str, row: dict[str, object], definition: Definition, *, in_pa
         name, _, element = first.partition(":")
         what = _OF_REASON.get(name, "nothing_to_compare")
         return Missing(factory, what, element or None, measured if what == "coverage" else None)
-    if measured is None or measured < definition.comparison_coverage:
+    # Of no time at all nothing can lack: such a value is compared too.
+    if measured is not None and measured < definition.comparison_coverage:
         return Missing(factory, "coverage", None, measured)
     return None

@@ -4,10 +4,9 @@ Belongs here: place and gap, from published (rounded) numbers and the member's o
 page adds nothing to any attack. Does not belong here: who may see the figure (entitlement).
 """
 
-from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from pipelines.domain.benchmarks import member_gap, member_position
+from pipelines.domain.rounding import exactly
 
 Place = Literal["better", "middle", "same", "worse"]
 Direction = Literal["lower", "higher"]
@@ -55,7 +54,38 @@ def standing(
 
 def third_of(value: float, thirds: Thirds, direction: Direction) -> Literal["better", "middle", "worse"]:
     """Return the third in which a value lies; on the border it is in the middle one."""
-    own, low, high = (Decimal(repr(number)) for number in (value, thirds.p33, thirds.p67))
+    own, low, high = map(exactly, (value, thirds.p33, thirds.p67))
     if low <= own <= high:
         return "middle"
     return "better" if (own < low) == (direction == "lower") else "worse"
+
+
+def member_position(
+    value: float | None, reference: float | None, grid_step: float, direction: Direction
+) -> Literal["better", "same", "worse"] | None:
+    """Say where a member stands against a reference of few: within one grid step it is about the same.
+
+    Null: no own value, or nothing is published.
+    """
+    if value is None or reference is None:
+        return None
+    # Compared in decimals: 0.30 and 0.25 are one step of 0.05 apart, whatever the binary says.
+    gap = exactly(value) - exactly(reference)
+    if abs(gap) <= exactly(grid_step):
+        return "same"
+    return "better" if (gap < 0) == (direction == "lower") else "worse"
+
+
+def member_gap(value: float | None, reference: float | None) -> float | None:
+    """Return a member's value minus the published reference, in the KPI's unit; null: one of them is."""
+    return None if value is None or reference is None else value - reference
+
+
+def member_trend(
+    value: float | None, before: float | None, grid_step: float, direction: Direction
+) -> Literal["better", "same", "worse"] | None:
+    """Say how a member's own value moved since the period before: within one grid step it is about the same.
+
+    Null: one of the two is not known.
+    """
+    return member_position(value, before, grid_step, direction)

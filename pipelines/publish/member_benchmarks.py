@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.domain.benchmarks import contribution_of, ratio_of
 from pipelines.domain.entitlement import Entitlement, Missing, entitlement
 from pipelines.domain.peer_groups import PeerGroup, peer_groups
 from pipelines.domain.standing import standing
@@ -190,11 +191,10 @@ def _sum(rows: pl.DataFrame, version: str, factories: Iterable[str]) -> float | 
         return None
     if own.height == 1:
         return float(own["value"][0])
-    numerator = exact_total(own["numerator"])
-    if own["denominator"].is_null().all():  # a total
-        return numerator
-    denominator = exact_total(own["denominator"])
-    return None if numerator is None or not denominator else numerator / denominator
+    definition = definition_of(f"{own['kpi'][0]}@{version}")
+    if definition.is_total:
+        return exact_total(own["value"])
+    return ratio_of(definition, [contribution_of(row, "") for row in own.iter_rows(named=True)])
 
 
 def _table(breakdown: str, lines: list[OwnBenchmarkLine]) -> OwnBenchmarkTable:

@@ -53,7 +53,6 @@ def test_one_contributing_factory_of_several_is_enough_and_the_other_is_told() -
         ({"value": None, "reason": None}, Missing("a-1", "stream")),
         # A value that is too little measured to be compared is not contributed (oee: 0.9).
         ({"coverage": 0.89}, Missing("a-1", "coverage", None, 0.89)),
-        ({"coverage": None}, Missing("a-1", "coverage")),
         ({"definition_version": "0"}, Missing("a-1", "stream")),
         ({"level": "machine"}, Missing("a-1", "stream")),
     ],
@@ -67,6 +66,10 @@ def test_what_is_missing_is_told(changes: dict[str, object], expected: Missing) 
 def test_coverage_on_the_border_is_enough() -> None:
     assert OEE.comparison_coverage == 0.9
     assert judged(row("a-1", 0.6, coverage=0.9)).holds
+
+
+def test_a_value_of_no_time_at_all_lacks_no_coverage() -> None:
+    assert judged(row("a-1", 0.6, coverage=None)).holds
 
 
 def test_who_is_not_in_the_group_does_not_see_it_however_much_it_sent() -> None:

@@ -182,7 +182,11 @@ def kpi_rows() -> list[dict[str, Any]]:
             values["energy_kwh_per_unit"] = per_unit if day == DAY else per_unit * drift
             for kpi, value in values.items():
                 elements = {"numerator": energy, "denominator": energy / per_unit, "product_class": process}
-                more = (elements if kpi == "energy_kwh_per_unit" else {}) | nothing
+                elements_of = {
+                    "oee": {"numerator": value, "denominator": 1.0},
+                    "energy_kwh_per_unit": elements,
+                }
+                more = elements_of.get(kpi, {}) | nothing
                 rows.append(kpi_row("factory", factory, day, kpi, None if silent else value, **more))
     for member, *_ in MEMBERS:
         mine = {factory for factory, row in FACTORIES.items() if row[0] == member}

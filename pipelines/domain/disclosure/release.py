@@ -5,6 +5,7 @@ says (statements), the primary rules (figure_rules), systems and demands (exposi
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -114,7 +115,12 @@ class _Night:
         self.kept: dict[str, SealedFigure] = {}
         self.shown: dict[str, Draft] = {}
         self.cases: dict[str, _Case] = {}
+        self.limited: set[str] = set()
         smallest = _smallest_totals(candidates)
+        self.in_groups: Counter[tuple[str, str, date]] = Counter()
+        for candidate in candidates:
+            if candidate.breakdown != EVERYBODY:
+                self.in_groups[_table(candidate)] += len(candidate.contributions)
         for candidate in sorted(candidates, key=lambda c: c.figure_id):
             drafted, known = draft(candidate, amounts), newest.get(candidate.figure_id)
             if known is not None and _says_the_same(known, drafted):
@@ -128,7 +134,7 @@ class _Night:
         candidate = drafted.candidate
         definition = candidate.definition
         waived = self.rules.waived(definition.kpi, candidate.start)
-        least = smallest.get((definition.key, candidate.period, candidate.start), 0.0)
+        least = smallest.get(_table(candidate), 0.0)
         if candidate.statistic == "count":
             least = 1.0
         finding = judge_figure(candidate, self.rules.policy, waived, least)
@@ -145,7 +151,9 @@ class _Night:
         waiting = self._systems()
         while waiting:
             key = waiting.pop(0)
-            found = self._withhold(key, withheld, self.old) - withheld
+            found, limited = self._withhold(key, withheld, self.old)
+            found -= withheld
+            self.limited |= found if limited else set()
             if not found:
                 continue
             alone = {i for i, cause in self._alone(key, withheld).items() if cause} if self.old else found
@@ -158,7 +166,7 @@ class _Night:
 
     def _alone(self, key: SystemKey, withheld: set[str]) -> dict[str, bool]:
         """Say what tonight's figures alone would have withheld."""
-        return dict.fromkeys(self._withhold(key, withheld, []), True)
+        return dict.fromkeys(self._withhold(key, withheld, [])[0], True)
 
     def _systems_of(self, case: _Case) -> set[SystemKey]:
         return {_system_of(statement) for statement in case.draft.statements}
@@ -167,8 +175,8 @@ class _Night:
         """Return the systems about which tonight says something new."""
         return sorted({key for case in self.cases.values() for key in self._systems_of(case)})
 
-    def _withhold(self, key: SystemKey, withheld: set[str], old: Sequence[Exhibit]) -> set[str]:
-        """Return what must be withheld in one system, beyond what is.
+    def _withhold(self, key: SystemKey, withheld: set[str], old: Sequence[Exhibit]) -> tuple[set[str], bool]:
+        """Return what must be withheld in one system, beyond what is, and whether a limit was reached.
 
         Where the solver's limit is reached, the groups are withheld, and if that isn't enough everything.
         """
@@ -182,10 +190,10 @@ class _Night:
                 if e.key[0] not in given or not e.free
             ]
             try:
-                return given | self._choose(key, exhibits)
+                return given | self._choose(key, exhibits), bool(given)
             except LimitReachedError:
                 continue
-        return free
+        return free, True
 
     def _new_exhibits(self, withheld: set[str]) -> Iterable[Exhibit]:
         for figure_id, case in self.cases.items():
@@ -245,8 +253,15 @@ class _Night:
         return judge_contributions(definition, contributions, rules_of(limits, definition), waived)
 
     def _weight(self, figure_id: str) -> float:
-        """Return what is lost if a figure is withheld: how many factories contribute to it."""
-        return float(len(self.cases[figure_id].draft.candidate.contributions) or 1)
+        """Return what is lost if a figure is withheld: how many factories contribute to it.
+
+        Everybody's counts for more than all groups of the same KPI and period together.
+        """
+        candidate = self.cases[figure_id].draft.candidate
+        own = len(candidate.contributions) or 1
+        if candidate.breakdown != EVERYBODY:
+            return float(own)
+        return float(own + self.in_groups[_table(candidate)])
 
     def _seal(self, case: _Case, withheld: set[str], causes: Mapping[str, str]) -> SealedFigure:
         candidate = case.draft.candidate
@@ -254,6 +269,8 @@ class _Night:
         reasons = case.finding.reasons
         if candidate.figure_id in causes:
             reasons = (*reasons, causes[candidate.figure_id])
+        if candidate.figure_id in self.limited:
+            reasons = (*reasons, LIMIT)
         return SealedFigure(
             candidate.figure_id,
             self.rules.known_at_us,
@@ -292,11 +309,16 @@ def _old_exhibits(sealed: SealedFigure) -> Iterable[Exhibit]:
         yield Exhibit(key, statement, guard, sealed.known_at_us)
 
 
+def _table(candidate: Candidate) -> tuple[str, str, date]:
+    """Return what a figure has in common with its groups'."""
+    return (candidate.definition.key, candidate.period, candidate.start)
+
+
 def _smallest_totals(candidates: Iterable[Candidate]) -> dict[tuple[str, str, date], float]:
     """Return the smallest positive sum of each KPI and period: as far an unsafe zero must seem to reach."""
     found: dict[tuple[str, str, date], float] = {}
     for candidate in candidates:
-        key = (candidate.definition.key, candidate.period, candidate.start)
+        key = _table(candidate)
         total = sum(c.numerator for c in candidate.contributions)
         if total > 0:
             found[key] = min(total, found.get(key, total))
