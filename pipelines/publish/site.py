@@ -25,6 +25,7 @@ from pipelines.publish.content import (
     SiteContent,
 )
 from pipelines.publish.figures import OEE, SHOWN
+from pipelines.publish.for_members import guide
 from pipelines.publish.words import exact, globals_for_pages, grouped, is_total, shown_digits, shown_value
 
 _HERE = Path(__file__).parent
@@ -32,6 +33,7 @@ _ASSETS = ("style.css", "language.js", "icon.svg")
 _MARKER = ".digital-cluster-site"
 _MARKER_BYTES = b"Written by digital-cluster: whatever else is put into this folder is removed.\n"
 _TEMPORARY = ".tmp"
+_GUIDE = "for-members.html"
 _WHOLE_PERCENT = 100.0
 # Drawing costs most of a site; the same bars are the same drawing.
 _bars = lru_cache(maxsize=1024)(bar_chart)
@@ -79,7 +81,10 @@ def _audience(
     audience: str, template: str, content: SiteContent, member: MemberContent | None
 ) -> dict[str, bytes]:
     files = {f"{audience}/{name}": _asset(name) for name in _ASSETS}
-    for page, source in (("index.html", template), ("about.html", "about.html.j2")):
+    pages = {"index.html": template, "about.html": "about.html.j2"}
+    if member is not None:
+        pages[_GUIDE] = "for_members.html.j2"
+    for page, source in pages.items():
         files[f"{audience}/{page}"] = _render(source, content, root="./", audience=audience, member=member)
     return files
 
@@ -106,6 +111,8 @@ def _environment() -> Environment:
         "hours_chart": _hours_chart,
         "comparison_chart": _comparison_chart,
         "strip": _strip,
+        "guide": guide(),
+        "GUIDE": _GUIDE,
     }
     return environment
 

@@ -26,6 +26,8 @@ from pipelines.reference.kpis import kpi_book
 LANGUAGES = ("ko", "en")
 DASH = "–"
 MINUS = "−"
+_MOST_DIGITS = 8
+_FINEST = Decimal("1e-12")
 _WEEKDAYS = {"ko": "월화수목금토일", "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _CONTRIBUTORS = {"fewer than 10": "contributors.few", "10+": "contributors.many"}
@@ -254,8 +256,10 @@ def shown_digits(kpi: str, value: float, grid_step: float | None = None) -> int:
     """Return how many decimals a value of a KPI is shown with: the public grid's, else by its size."""
     scale = scale_of(kpi)
     if grid_step is not None:
-        exponent = (exact(grid_step) * scale.factor).normalize().as_tuple().exponent
-        return max(0, -int(exponent))
+        step = (exact(grid_step) * scale.factor).quantize(_FINEST).normalize()
+        exponent = int(step.as_tuple().exponent)
+        # A step such as a twelfth of an hour has no end: then as many as tell two points apart.
+        return max(0, -step.adjusted() if -exponent > _MOST_DIGITS else -exponent)
     size = abs(exact(value) * scale.factor)
     return scale.least_digits if size >= (100 if kpi == ENERGY else 10) else scale.most_digits
 
