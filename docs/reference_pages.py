@@ -5,7 +5,7 @@ compares the committed pages with what this makes.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, get_args
@@ -106,7 +106,7 @@ def tables_page() -> str:
     return _TABLES_HEAD + _text(lines[:-1])
 
 
-PAGES: Final = {
+PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "exit-codes.md": exit_codes_page,
     "tables.md": tables_page,
