@@ -5,7 +5,8 @@ compares the committed pages with what this makes.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
@@ -15,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pipelines.domain.outcomes import MEANINGS, ExitCode
+from pipelines.publish.for_members import guide_page
 from pipelines.schemas.contracts import contract
 from pipelines.schemas.streams import STREAMS, Stream
 from pipelines.schemas.tables import BUCKET, DAY, DERIVED, PROVENANCE, RAW, Table
@@ -104,7 +106,13 @@ def tables_page() -> str:
     return _TABLES_HEAD + _text(lines[:-1])
 
 
-PAGES: Final = {"settings.md": settings_page, "exit-codes.md": exit_codes_page, "tables.md": tables_page}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "settings.md": settings_page,
+    "exit-codes.md": exit_codes_page,
+    "tables.md": tables_page,
+    "for-members.md": partial(guide_page, "en"),
+    "for-members.ko.md": partial(guide_page, "ko"),
+}
 
 
 def write_pages(folder: Path) -> None:

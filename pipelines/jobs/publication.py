@@ -18,6 +18,8 @@ from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
 from pipelines.publish.build import build_content
 from pipelines.publish.content import HISTORY_DAYS, SiteInputs
+from pipelines.publish.figures import latest_releases
+from pipelines.publish.member_benchmarks import shown_periods
 from pipelines.publish.site import SiteReport, write_site
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import (
@@ -46,11 +48,12 @@ def publish_site(night: Night, folder: Path) -> SiteReport:
     day = night.last_closed_day(night.cluster.zone)
     first = day - timedelta(days=HISTORY_DAYS - 1)
     profiles = read_profiles(night).latest()
+    releases = night.store.open(RELEASES).scan().collect()
     energy = _days(night, FACTS_ENERGY, first, day)
     inputs = SiteInputs(
         cluster=night.cluster,
-        releases=night.store.open(RELEASES).scan().collect(),
-        kpis=_shown_kpis(night, first, day),
+        releases=releases,
+        kpis=_shown_kpis(night, first, day, shown_periods(latest_releases(releases), day)),
         baselines=latest_baselines(night.store.open(BASELINES)),
         facts_energy=energy,
         facts_machine=_days(night, FACTS_MACHINE, first, day),
@@ -84,15 +87,22 @@ def _days(night: Night, table: Table, first: date, last: date) -> pl.DataFrame:
     return rows.sort("day", *table.key)
 
 
-def _shown_kpis(night: Night, first: date, day: date) -> pl.DataFrame:
-    """Read the figures of the shown days, of the closed day's month, and of the newest 12 months."""
+def _shown_kpis(night: Night, first: date, day: date, released: frozenset[tuple[str, date]]) -> pl.DataFrame:
+    """Read the figures of the shown days, of the closed day's month, and of the newest 12 months.
+
+    Of the periods that released figures are about (period, first day) the factories' are read too.
+    """
     month = day.replace(day=1)
     period = pl.col("period")
+    starts = sorted({start for _, start in released})
+    pairs = [{"period": name, "day": start} for name, start in sorted(released)]
+    beside = (pl.col("level") == "factory") & pl.struct("period", "day").is_in(pairs)
     rows = night.store.open(KPIS).scan().filter(
         ((period == "day") & pl.col("day").is_between(first, day))
         | ((period == "month") & (pl.col("day") == month))
         # Twelve whole months began a year before this month, or one more while the last isn't computed.
         | ((period == "rolling12") & pl.col("day").is_between(month - timedelta(days=400), month))
+        | (pl.col("day").is_in(starts) & beside)
     )  # fmt: skip
     return rows.collect().sort("day", *KPIS.key)
 

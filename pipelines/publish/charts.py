@@ -6,7 +6,7 @@ captions, legends, which values may be drawn.
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,62 @@ def bar_chart(
     return _svg(draw, chart_id, width, height)
 
 
+@dataclass(frozen=True)
+class Strip:
+    """What a strip draws, each in the unit of its axis; null or empty: nothing.
+
+    Args:
+        low: left end of the axis.
+        high: right end.
+        centre: tick of the published centre.
+        interval: line of its interval.
+        quartiles: box from the first to the third.
+        named: diamonds.
+        own: dot.
+    """
+
+    low: float
+    high: float
+    centre: float | None
+    interval: tuple[float, float] | None
+    quartiles: tuple[float, float] | None
+    named: tuple[float, ...]
+    own: float | None
+
+
+_STRIP_WIDTH, _STRIP_MARGIN = 168, 6
+
+
+def strip_chart(strip: Strip) -> str:
+    """Draw one figure on one line, small enough for a table's cell: the numbers stand beside it as text."""
+    ground = f'<line x1="0" x2="{_STRIP_WIDTH}" y1="8" y2="8" stroke="{LINE}"/>'
+    return (
+        f'<svg class="strip" aria-hidden="true" focusable="false" viewBox="0 0 {_STRIP_WIDTH} 16">'
+        f"{ground}{''.join(_strip_parts(strip))}</svg>"
+    )
+
+
+def _strip_parts(strip: Strip) -> Iterator[str]:
+    def at(value: float) -> float:
+        share = 0.5 if strip.high == strip.low else (value - strip.low) / (strip.high - strip.low)
+        return _STRIP_MARGIN + share * (_STRIP_WIDTH - 2 * _STRIP_MARGIN)
+
+    if strip.quartiles:
+        left, right = map(at, strip.quartiles)
+        yield f'<rect x="{left:.1f}" y="3" width="{right - left:.1f}" height="10" fill="{BAND}"/>'
+    if strip.interval:
+        left, right = map(at, strip.interval)
+        yield f'<line x1="{left:.1f}" x2="{right:.1f}" y1="8" y2="8" stroke="{REFERENCE}" stroke-width="2"/>'
+    if strip.centre is not None:
+        x = at(strip.centre)
+        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="14" stroke="{REFERENCE}" stroke-width="2.5"/>'
+    for value in strip.named:
+        x = at(value)
+        yield f'<path d="M{x:.1f} 3l5 5l-5 5l-5 -5z" fill="none" stroke="{INK}" stroke-width="1.5"/>'
+    if strip.own is not None:
+        yield f'<circle cx="{at(strip.own):.1f}" cy="8" r="4.5" fill="{KNOWN}"/>'
+
+
 def comparison_chart(own: str, reference: str, step: str, chart_id: str, width: int, height: int) -> str:
     """Draw the own value on a line with the published reference and what counts as about the same.
 
@@ -174,5 +230,7 @@ def _for_page(svg: str, chart_id: str) -> str:
     body = re.sub(r"(?<=url\(#)([^)]+)", rf"{chart_id}-\1", body)
     body = re.sub(r'xlink:href="#([^"]+)', rf'href="#{chart_id}-\1', body)
     body = re.sub(r"font-family: [^;\"]+;? ?", "", body)
+    # A hundredth of a pixel is enough, and tells no digit of what is drawn that its text doesn't.
+    body = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", body)
     body = body.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return re.sub(r"\s*\n\s*", " ", body).strip()

@@ -5,6 +5,7 @@ frames. Does not belong here: HTML, words, number formats. A member's content is
 rows and from published figures alone; the operator's holds no value of a member.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,6 +13,8 @@ import polars as pl
 
 from pipelines.domain.baseline import Change
 from pipelines.domain.cluster import ClusterDefinition
+from pipelines.domain.entitlement import Missing
+from pipelines.domain.standing import Standing
 from pipelines.publish.figures import Own, Published
 
 OPERATOR = "operator"
@@ -25,7 +28,8 @@ class SiteInputs:
     Args:
         cluster: the cluster's definition.
         releases: columns of RELEASES; all revisions, the newest of each figure counts.
-        kpis: columns of KPIS: the shown days, and the newest month and 12 months of each figure.
+        kpis: columns of KPIS: the shown days, the newest month and 12 months of each figure, and the
+            factories' of the periods that the newest releases are about and of those before.
         baselines: columns of BASELINES, the newest revision of each subject.
         facts_energy: columns of FACTS_ENERGY.
         facts_machine: columns of FACTS_MACHINE.
@@ -141,21 +145,143 @@ class FigureHistory:
 
 
 @dataclass(frozen=True)
-class ReleasedLine:
-    """A released KPI of one group: the closed day's, the newest month's, the newest 12 months'.
+class NamedReference:
+    """A figure of one member that its consent shows by name (등대공장)."""
 
-    `change` compares released figures only: the newest month with the baseline month; null: the cluster has
-    no baseline that is a whole calendar month.
+    figure: Published
+    name_ko: str
+    name_en: str
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A released figure of one group and period with what hangs on it.
+
+    Args:
+        figure: the figure; absent: nothing was decided about it.
+        trend: the same members in both periods; null: nothing was decided about one.
+        named: references by name, by member.
+    """
+
+    figure: Published
+    trend: Published | None = None
+    named: tuple[NamedReference, ...] = ()
+
+
+@dataclass(frozen=True)
+class BenchmarkLine:
+    """A released KPI of one group.
+
+    Args:
+        kpi: its id.
+        breakdown: what its group is made by.
+        group: of the breakdown; `*`: everybody.
+        periods: its figures of the closed day, the newest month and the newest 12 months, by `day`, `month`
+            and `rolling12`.
+        baseline: of the baseline month; null: the cluster has no baseline that is a whole calendar month.
+        change: the newest month against it: released figures only; null likewise.
     """
 
     kpi: str
     breakdown: str
     group: str
-    day: Published
-    month: Published
-    rolling: Published
+    periods: Mapping[str, Benchmark]
     baseline: Published | None
     change: Change | None
+
+
+@dataclass(frozen=True)
+class BenchmarkFamily:
+    """Lines of KPIs that belong together, in the order of the catalogue, groups by name."""
+
+    family: str
+    lines: tuple[BenchmarkLine, ...]
+
+
+@dataclass(frozen=True)
+class BenchmarkTable:
+    """All released figures of one breakdown.
+
+    Args:
+        breakdown: its name; `cluster`: everybody.
+        columns: periods of which anything was decided.
+        families: KPIs of which anything is published.
+        silent: lines of the others: a status in each period and no number.
+        published: how many figures of the lines are published.
+        all: how many there are.
+    """
+
+    breakdown: str
+    columns: tuple[str, ...]
+    families: tuple[BenchmarkFamily, ...]
+    silent: tuple[BenchmarkLine, ...]
+    published: int
+    all: int
+
+
+@dataclass(frozen=True)
+class OwnBenchmark:
+    """A member beside a released figure of one of its groups.
+
+    Args:
+        own: the member's own figure of the same period, of its factories in the group.
+        previous: its own value in the period before [unit]; null: not known.
+        benchmark: null: the member did not contribute and does not see it.
+        missing: what its factories lack that did not contribute.
+        standing: null: one of the two has no value.
+    """
+
+    own: Own
+    previous: float | None
+    benchmark: Benchmark | None
+    missing: tuple[Missing, ...]
+    standing: Standing | None
+
+
+@dataclass(frozen=True)
+class OwnBenchmarkLine:
+    """A member beside a released KPI of one of its groups; periods as of a BenchmarkLine."""
+
+    kpi: str
+    direction: str
+    breakdown: str
+    group: str
+    periods: Mapping[str, OwnBenchmark]
+
+
+@dataclass(frozen=True)
+class OwnBenchmarkFamily:
+    """Lines of KPIs that belong together."""
+
+    family: str
+    lines: tuple[OwnBenchmarkLine, ...]
+
+
+@dataclass(frozen=True)
+class Withholding:
+    """KPIs that a member does not see, for one lack of one of its factories."""
+
+    missing: Missing
+    kpis: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OwnBenchmarkTable:
+    """A member's groups of one breakdown.
+
+    Args:
+        breakdown: its name.
+        columns: periods of which anything was decided.
+        families: KPIs of which it sees a published figure in some period.
+        silent: ids of those of which it may see the figures, and none is published.
+        not_shown: those that it does not see, by what is missing.
+    """
+
+    breakdown: str
+    columns: tuple[str, ...]
+    families: tuple[OwnBenchmarkFamily, ...]
+    silent: tuple[str, ...]
+    not_shown: tuple[Withholding, ...]
 
 
 @dataclass(frozen=True)
@@ -222,7 +348,8 @@ class OperatorContent:
     gaps: tuple[Gap, ...]
     figures: tuple[FigureHistory, ...]
     benchmarks: tuple[Published, ...]
-    released: tuple[ReleasedLine, ...]
+    tables: tuple[BenchmarkTable, ...]
+    compares: bool
     sharing: tuple[SharedKpis, ...]
     deliveries: tuple[Delivery, ...]
     other_dead_letters: tuple[TopicDeadLetters, ...]
@@ -343,16 +470,16 @@ class FactoryPage:
 class Comparison:
     """A member beside the published reference of one process.
 
-    `position` and `gap` are functions of the published figure and the own value, null where either is
-    missing; `entitled` is false where the member gave too little to see the benchmark.
+    `reference` is null where the member did not contribute and does not see it; `missing` says what its
+    factories lack. `standing` is a function of the published figure and the own value, null where either is
+    missing.
     """
 
     process: str
-    reference: Published
+    reference: Published | None
     own: Own
-    entitled: bool
-    position: str | None
-    gap: float | None
+    missing: tuple[Missing, ...]
+    standing: Standing | None
 
 
 @dataclass(frozen=True)
@@ -368,6 +495,7 @@ class MemberContent:
     kpis: KpiTable
     factories: tuple[FactoryPage, ...]
     comparisons: tuple[Comparison, ...]
+    tables: tuple[OwnBenchmarkTable, ...]
     factors: tuple[FactorUse, ...]
     questions: tuple[OwnQuestion, ...] = ()
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.domain.standing import Thirds
+
 ENERGY = "energy_kwh"
 CO2E = "co2e_kg"
 OEE = "oee"
@@ -20,6 +22,17 @@ CLUSTER_FIGURES = (ENERGY, CO2E, OEE)
 
 ABSENT = "absent"
 _WORST_FIRST = ("suspect", "estimated", "interpolated", "measured")
+# A trend and a named reference hang on a figure's id; the figure itself ends with its KPI.
+_TREND, _NAMED = r"/trend$", r"/named/[^/]+$"
+
+
+@dataclass(frozen=True)
+class Quartile:
+    """A published quartile with its interval [unit of the figure]."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,16 @@ class Published:
         contributors: fewer than 10 or 10+.
         provisional: null where the figure is absent.
         revision: 1, and more where it was changed after it had been published.
+        breakdown: what its groups are made by.
+        period: day, month or rolling12.
+        version: version of the definition; null: absent.
+        statistic: total, count, ratio_of_sums, order_statistic, trend or named_reference; empty: absent.
+        interval: of the centre [unit]; null: none.
+        p25: first quartile; null: too few contributors.
+        p75: third quartile; likewise.
+        thirds: P33 and P67 [unit]; likewise.
+        previous: of a trend: value of the same members in the period before [unit].
+        member: of a named reference: who it is.
     """
 
     kpi: str
@@ -51,6 +74,16 @@ class Published:
     contributors: str | None = None
     provisional: bool | None = None
     revision: int | None = None
+    breakdown: str = ""
+    period: str = ""
+    version: str | None = None
+    statistic: str = ""
+    interval: tuple[float, float] | None = None
+    p25: Quartile | None = None
+    p75: Quartile | None = None
+    thirds: Thirds | None = None
+    previous: float | None = None
+    member: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,15 +121,35 @@ def latest_releases(releases: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def centres(releases: pl.DataFrame) -> pl.DataFrame:
+    """Keep the figures themselves: neither trends nor named references."""
+    hangs_on = pl.col("figure_id").str.contains(f"{_TREND}|{_NAMED}")
+    return releases.filter(~hangs_on)
+
+
+def trends(releases: pl.DataFrame) -> pl.DataFrame:
+    """Keep the trends."""
+    return releases.filter(pl.col("figure_id").str.contains(_TREND))
+
+
+def named_references(releases: pl.DataFrame) -> pl.DataFrame:
+    """Keep the named references."""
+    return releases.filter(pl.col("figure_id").str.contains(_NAMED))
+
+
 def published(releases: pl.DataFrame, breakdown: str, group: str, day: date, kpi: str) -> Published:
     """Return a day's figure from the newest revisions; status absent where the ledger has none."""
-    rows = releases.filter(
-        (pl.col("breakdown") == breakdown)
-        & (pl.col("group") == group)
-        & (pl.col("period") == "day")
-        & (pl.col("period_start") == day)
-        & (pl.col("kpi") == kpi)
-    ).sort("definition_version")
+    rows = (
+        centres(releases)
+        .filter(
+            (pl.col("breakdown") == breakdown)
+            & (pl.col("group") == group)
+            & (pl.col("period") == "day")
+            & (pl.col("period_start") == day)
+            & (pl.col("kpi") == kpi)
+        )
+        .sort("definition_version")
+    )
     return published_of(rows.row(-1, named=True) if rows.height else None, kpi, group, day)
 
 
@@ -117,7 +170,33 @@ def published_of(row: Mapping[str, Any] | None, kpi: str, group: str, day: date)
         contributors=row["contributors"],
         provisional=row["provisional"],
         revision=row["revision"],
+        breakdown=row["breakdown"],
+        period=row["period"],
+        version=row["definition_version"],
+        statistic=row["statistic"],
+        **(_spread(row) if shown else {}),
     )
+
+
+def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a published figure says beside its value."""
+    return {
+        "interval": _pair(row, "interval_low", "interval_high"),
+        "p25": _quartile(row, "p25"),
+        "p75": _quartile(row, "p75"),
+        "thirds": Thirds(*pair) if (pair := _pair(row, "p33", "p67")) else None,
+        "previous": row["previous_value"],
+        "member": row["reference_member"],
+    }
+
+
+def _pair(row: Mapping[str, Any], low: str, high: str) -> tuple[float, float] | None:
+    return None if row[low] is None or row[high] is None else (row[low], row[high])
+
+
+def _quartile(row: Mapping[str, Any], name: str) -> Quartile | None:
+    ends = _pair(row, f"{name}_low", f"{name}_high")
+    return None if row[name] is None or ends is None else Quartile(row[name], *ends)
 
 
 def own(kpis: pl.DataFrame, level: str, subject: str, kpi: str, day: date, quality: str | None) -> Own:

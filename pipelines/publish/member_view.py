@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.domain.cluster import Member
-from pipelines.domain.standing import member_position
+from pipelines.domain.standing import standing
 from pipelines.publish.content import (
     HISTORY_DAYS,
     Comparison,
@@ -32,15 +32,15 @@ from pipelines.publish.figures import (
     PER_UNIT,
     SHOWN,
     Own,
-    Published,
     latest_releases,
     own,
-    published,
     worst_quality,
 )
-from pipelines.publish.kpi_tables import kpi_table
+from pipelines.publish.kpi_tables import DAY, kpi_table
 from pipelines.publish.liveness_view import own_questions
+from pipelines.publish.member_benchmarks import Circle, circle_of, own_benchmark, own_tables
 from pipelines.publish.operator_view import factors_used
+from pipelines.publish.released import Shown, shown_figures
 from pipelines.publish.senders import (
     current_factories,
     day_start,
@@ -58,7 +58,8 @@ def member_content(inputs: SiteInputs, member: Member) -> MemberContent:
     letters = dead_letters_by_owner(inputs.dead_letters)
     pages = tuple(_factory_page(inputs, factory, letters.get(factory, ())) for factory in factories)
     day_figures = _day_figures(inputs, "member", member.member, factories).figures
-    comparisons = tuple(_comparisons(inputs, member, factories))
+    circle, shown = circle_of(inputs, factories), shown_figures(latest_releases(inputs.releases), inputs.day)
+    comparisons = tuple(_comparisons(inputs, member, circle, shown))
     questions = own_questions(inputs.report, factories, {f: zone_of(inputs, f) for f in factories})
     return MemberContent(
         member=member.member,
@@ -70,6 +71,7 @@ def member_content(inputs: SiteInputs, member: Member) -> MemberContent:
         kpis=kpi_table(inputs, "member", member.member),
         factories=pages,
         comparisons=comparisons,
+        tables=own_tables(circle, shown),
         factors=factors_used(
             inputs.emissions.filter((pl.col("day") == inputs.day) & pl.col("factory").is_in(factories))
         ),
@@ -173,14 +175,17 @@ def _day_figures(
     return OwnDay(day, next((f.status for f in figures if f.status is not None), None), figures)
 
 
-def _comparisons(inputs: SiteInputs, member: Member, factories: tuple[str, ...]) -> Iterable[Comparison]:
-    releases = latest_releases(inputs.releases)
-    mine = inputs.profiles.filter(pl.col("factory").is_in(factories)).sort("factory")
-    processes = sorted(set(mine["process"].drop_nulls().to_list()))
-    for process in processes:
-        of_process = tuple(mine.filter(pl.col("process") == process)["factory"].to_list())
+def _comparisons(inputs: SiteInputs, member: Member, circle: Circle, shown: Shown) -> Iterable[Comparison]:
+    """Set the member's kWh per unit of the closed day beside that of each process that it works in."""
+    for process in sorted(set(circle.processes.values())):
+        of_process = tuple(sorted(f for f, named in circle.processes.items() if named == process))
         value = _own_per_unit(inputs, member.member, process, of_process)
-        yield compare(process, published(releases, "process", process, inputs.day, PER_UNIT), value)
+        beside = own_benchmark(circle, shown, (PER_UNIT, "process", process), DAY)
+        reference = None if beside.benchmark is None else beside.benchmark.figure
+        place = None
+        if reference is not None and reference.grid_step is not None:
+            place = standing(value.value, reference.value, reference.grid_step, "lower", reference.thirds)
+        yield Comparison(process, reference, value, beside.missing, place)
 
 
 def _own_per_unit(inputs: SiteInputs, member: str, process: str, factories: tuple[str, ...]) -> Own:
@@ -190,18 +195,6 @@ def _own_per_unit(inputs: SiteInputs, member: str, process: str, factories: tupl
     electricity = inputs.facts_energy.filter(mine & (pl.col("carrier") == "electricity"))
     parts = pl.concat([electricity["quality"], inputs.facts_machine.filter(mine)["quality"]])
     return own(inputs.kpis, "peer", f"{member}/{process}", PER_UNIT, day, worst_quality(parts))
-
-
-def compare(process: str, reference: Published, value: Own) -> Comparison:
-    """Set a member beside the published reference of its process; lower kWh per unit is better.
-
-    Give to get: a member without a figure of its own in the period does not see the reference's value here.
-    """
-    entitled = value.value is not None
-    if value.value is None or reference.value is None or reference.grid_step is None:
-        return Comparison(process, reference, value, entitled, None, None)
-    position = member_position(value.value, reference.value, reference.grid_step, "lower")
-    return Comparison(process, reference, value, entitled, position, value.value - reference.value)
 
 
 def _notices(pages: tuple[FactoryPage, ...]) -> Iterable[Notice]:
@@ -226,5 +219,5 @@ def _question_notices(questions: tuple[OwnQuestion, ...]) -> Iterable[Notice]:
 
 
 def _benchmark_notices(comparisons: tuple[Comparison, ...]) -> Iterable[Notice]:
-    if any(not comparison.entitled for comparison in comparisons):
+    if any(comparison.reference is None for comparison in comparisons):
         yield Notice("info", "notice.give_to_get", (), "benchmark")

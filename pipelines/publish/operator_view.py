@@ -36,7 +36,7 @@ from pipelines.publish.figures import (
     published,
 )
 from pipelines.publish.liveness_view import asked_factories
-from pipelines.publish.released import released_lines
+from pipelines.publish.released import baseline_month, benchmark_tables
 from pipelines.publish.senders import (
     current_factories,
     day_start,
@@ -76,7 +76,8 @@ def operator_content(inputs: SiteInputs) -> OperatorContent:
         gaps=gaps,
         figures=figures,
         benchmarks=benchmarks,
-        released=released_lines(inputs, releases),
+        tables=benchmark_tables(inputs, releases),
+        compares=baseline_month(inputs.cluster.baseline) is not None,
         sharing=shared_kpis(inputs),
         deliveries=deliveries,
         other_dead_letters=others,

@@ -3,32 +3,40 @@
 Belongs here: templates, page names, writing. Does not belong here: what may be shown to whom (content).
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.domain.outcomes import ExitCode, OperatorError
-from pipelines.publish.charts import Bar, bar_chart, comparison_chart
+from pipelines.publish.charts import Bar, Strip, bar_chart, comparison_chart, strip_chart
 from pipelines.publish.content import (
     OPERATOR,
+    Benchmark,
+    BenchmarkLine,
     Comparison,
     FactoryPage,
     FigureHistory,
     MemberContent,
+    OwnBenchmarkLine,
     SiteContent,
 )
 from pipelines.publish.figures import OEE, SHOWN
-from pipelines.publish.words import exact, globals_for_pages, grouped, shown_digits, shown_value
+from pipelines.publish.for_members import guide
+from pipelines.publish.words import exact, globals_for_pages, grouped, is_total, shown_digits, shown_value
 
 _HERE = Path(__file__).parent
 _ASSETS = ("style.css", "language.js", "icon.svg")
 _MARKER = ".digital-cluster-site"
 _MARKER_BYTES = b"Written by digital-cluster: whatever else is put into this folder is removed.\n"
 _TEMPORARY = ".tmp"
+_GUIDE = "for-members.html"
 _WHOLE_PERCENT = 100.0
+# Drawing costs most of a site; the same bars are the same drawing.
+_bars = lru_cache(maxsize=1024)(bar_chart)
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,10 @@ def _audience(
     audience: str, template: str, content: SiteContent, member: MemberContent | None
 ) -> dict[str, bytes]:
     files = {f"{audience}/{name}": _asset(name) for name in _ASSETS}
-    for page, source in (("index.html", template), ("about.html", "about.html.j2")):
+    pages = {"index.html": template, "about.html": "about.html.j2"}
+    if member is not None:
+        pages[_GUIDE] = "for_members.html.j2"
+    for page, source in pages.items():
         files[f"{audience}/{page}"] = _render(source, content, root="./", audience=audience, member=member)
     return files
 
@@ -99,6 +110,9 @@ def _environment() -> Environment:
         "history_chart": _history_chart,
         "hours_chart": _hours_chart,
         "comparison_chart": _comparison_chart,
+        "strip": _strip,
+        "guide": guide(),
+        "GUIDE": _GUIDE,
     }
     return environment
 
@@ -110,7 +124,7 @@ def _asset(name: str) -> bytes:
 
 def _history_chart(history: FigureHistory, chart_id: str) -> Markup:
     """Draw the published values as shown, not as stored: the drawing gives no digit more than the text."""
-    bars = [
+    bars = tuple(
         Bar(
             label=str(figure.day.day),
             height=None
@@ -119,29 +133,29 @@ def _history_chart(history: FigureHistory, chart_id: str) -> Markup:
             whole=not figure.provisional,
         )
         for figure in history.days
-    ]
+    )
     ceiling = _WHOLE_PERCENT if history.today.kpi == OEE else 0.0
-    drawing = bar_chart(bars, chart_id, width=330, height=120, ticks=3, ceiling=ceiling)
+    drawing = _bars(bars, chart_id, width=330, height=120, ticks=3, ceiling=ceiling)
     return Markup(drawing)  # noqa: S704 - our own drawing
 
 
 def _hours_chart(page: FactoryPage, chart_id: str, *, narrow: bool) -> Markup:
     every = 6 if narrow else 3
-    bars = [
+    bars = tuple(
         Bar(
             label=f"{hour.start:%H}" if place % every == 0 else "",
             height=hour.energy_kwh,
             whole=hour.quality == "measured",
         )
         for place, hour in enumerate(page.hours)
-    ]
+    )
     width, height = (340, 190) if narrow else (940, 230)
-    return Markup(bar_chart(bars, chart_id, width, height))  # noqa: S704 - our own drawing
+    return Markup(_bars(bars, chart_id, width, height))  # noqa: S704 - our own drawing
 
 
 def _comparison_chart(comparison: Comparison, chart_id: str) -> Markup:
     reference, value = comparison.reference, comparison.own
-    if reference.value is None or reference.grid_step is None or value.value is None:
+    if reference is None or reference.value is None or reference.grid_step is None or value.value is None:
         raise ValueError(f"{comparison.process}: nothing to compare")
     digits = shown_digits(value.kpi, value.value)
     drawing = comparison_chart(
@@ -153,6 +167,49 @@ def _comparison_chart(comparison: Comparison, chart_id: str) -> Markup:
         height=84,
     )
     return Markup(drawing)  # noqa: S704 - our own drawing
+
+
+def _strip(
+    lines: Sequence[BenchmarkLine | OwnBenchmarkLine], line: BenchmarkLine | OwnBenchmarkLine, period: str
+) -> Markup:
+    """Draw one period of a line on the axis that all groups of its KPI share; of one number nothing."""
+    drawn = [_drawn(one, period) for one in lines if one.kpi == line.kpi]
+    numbers = sorted(number for benchmark, own in drawn for number in _numbers(benchmark, own))
+    benchmark, own = _drawn(line, period)
+    if benchmark is None or benchmark.figure.value is None or len(set(numbers)) < 2:  # noqa: PLR2004 - an axis
+        return Markup("")
+    figure = benchmark.figure
+    drawing = strip_chart(
+        Strip(
+            low=numbers[0],
+            high=numbers[-1],
+            centre=figure.value,
+            interval=figure.interval,
+            quartiles=(figure.p25.value, figure.p75.value) if figure.p25 and figure.p75 else None,
+            named=tuple(one.figure.value for one in benchmark.named if one.figure.value is not None),
+            own=own,
+        )
+    )
+    return Markup(drawing)  # noqa: S704 - our own drawing
+
+
+def _drawn(line: BenchmarkLine | OwnBenchmarkLine, period: str) -> tuple[Benchmark | None, float | None]:
+    """Return what a strip may draw of a line's period: of a figure that is not shown nothing."""
+    shown = line.periods[period]
+    if isinstance(shown, Benchmark):
+        return shown, None
+    return (None, None) if is_total(line.kpi) else (shown.benchmark, shown.own.value)
+
+
+def _numbers(benchmark: Benchmark | None, own: float | None) -> Iterator[float]:
+    if benchmark is None or benchmark.figure.value is None:
+        return
+    figure = benchmark.figure
+    yield from (figure.value, *(figure.interval or ()))
+    yield from (quartile.value for quartile in (figure.p25, figure.p75) if quartile)
+    yield from (one.figure.value for one in benchmark.named if one.figure.value is not None)
+    if own is not None:
+        yield own
 
 
 def _claim(folder: Path) -> None:

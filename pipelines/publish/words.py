@@ -16,7 +16,9 @@ import yaml
 from markupsafe import Markup, escape
 
 from pipelines.domain.baseline import NO_BASELINE, OTHER_LENGTH, OTHER_VERSION, ZERO_BASELINE, Change
+from pipelines.domain.entitlement import Missing
 from pipelines.domain.kpi_formulas import Definition
+from pipelines.domain.peer_groups import EVERYBODY
 from pipelines.publish.content import Term
 from pipelines.publish.figures import CO2E, ENERGY, OEE, PER_UNIT
 from pipelines.reference.kpis import kpi_book
@@ -24,6 +26,8 @@ from pipelines.reference.kpis import kpi_book
 LANGUAGES = ("ko", "en")
 DASH = "–"
 MINUS = "−"
+_MOST_DIGITS = 8
+_FINEST = Decimal("1e-12")
 _WEEKDAYS = {"ko": "월화수목금토일", "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _CONTRIBUTORS = {"fewer than 10": "contributors.few", "10+": "contributors.many"}
@@ -161,9 +165,54 @@ def kpi_meaning(kpi: str) -> Markup:
     return either(definition.meaning_ko, definition.meaning_en)
 
 
+def is_total(kpi: str) -> bool:
+    """Say whether a KPI is a total: of a group it says nothing about where one member stands."""
+    return _definition(kpi).is_total
+
+
 def kpi_name_list(kpis: Iterable[str]) -> Markup:
     """Return names of KPIs, joined, in both languages."""
     return Markup(", ").join(kpi_words(kpi) for kpi in kpis)
+
+
+def breakdown_words(breakdown: str) -> Markup:
+    """Return what groups are made by; of several traits all of them."""
+    if f"breakdown.{breakdown}" in vocabulary():
+        return both(f"breakdown.{breakdown}")
+    return Markup(" × ").join(both(f"trait.{trait}") for trait in breakdown.split("-"))
+
+
+def group_words(breakdown: str, group: str) -> Markup:
+    """Return a group's name: a code in words where the vocabulary has them."""
+    if group == EVERYBODY:
+        return both("group.everybody")
+    traits = zip(breakdown.split("-"), group.split("+"), strict=True)
+    return Markup(" · ").join(
+        both(f"{trait}.{code}")
+        if f"{trait}.{code}" in vocabulary()
+        else Markup("<code>{}</code>").format(code)
+        for trait, code in traits
+    )
+
+
+def lack_key(missing: Missing) -> str:
+    """Return the end of the key of the sentence that says what a factory lacks."""
+    if missing.what == "stream":
+        return "stream" if missing.element in kpi_book().elements else "all_streams"
+    return f"{missing.what}_known" if missing.coverage is not None else missing.what
+
+
+def lack_arguments(missing: Missing) -> dict[str, object]:
+    """Return the arguments of that sentence."""
+    element = kpi_book().elements.get(missing.element or "")
+    more: dict[str, object] = {}
+    if element is not None:
+        stream = f"stream.{element.stream}"
+        more["element"] = {"ko": element.name_ko, "en": element.name_en}
+        more["stream"] = Term(stream) if stream in vocabulary() else element.stream
+    if missing.coverage is not None:
+        more["share"] = share_text(missing.coverage)
+    return {"factory": missing.factory, **more}
 
 
 def change_text(value: float, *, in_points: bool) -> dict[str, str]:
@@ -207,8 +256,10 @@ def shown_digits(kpi: str, value: float, grid_step: float | None = None) -> int:
     """Return how many decimals a value of a KPI is shown with: the public grid's, else by its size."""
     scale = scale_of(kpi)
     if grid_step is not None:
-        exponent = (exact(grid_step) * scale.factor).normalize().as_tuple().exponent
-        return max(0, -int(exponent))
+        step = (exact(grid_step) * scale.factor).quantize(_FINEST).normalize()
+        exponent = int(step.as_tuple().exponent)
+        # A step such as a twelfth of an hour has no end: then as many as tell two points apart.
+        return max(0, -step.adjusted() if -exponent > _MOST_DIGITS else -exponent)
     size = abs(exact(value) * scale.factor)
     return scale.least_digits if size >= (100 if kpi == ENERGY else 10) else scale.most_digits
 
@@ -320,7 +371,12 @@ def globals_for_pages() -> dict[str, Any]:
         "scale_of": scale_of,
         "kpi_words": kpi_words,
         "kpi_meaning": kpi_meaning,
+        "is_total": is_total,
         "kpi_name_list": kpi_name_list,
+        "breakdown_words": breakdown_words,
+        "group_words": group_words,
+        "lack_key": lack_key,
+        "lack_arguments": lack_arguments,
         "change_text": change_text,
         "verdict_shown": verdict_shown,
         "reason_words": reason_words,

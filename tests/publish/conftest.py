@@ -10,12 +10,15 @@ import pyarrow as pa
 import pytest
 
 from pipelines.domain.cluster import (
+    Breakdown,
     ClassPolicy,
     ClusterDefinition,
     DisclosurePolicy,
     Factory,
     Gateway,
     Member,
+    Traits,
+    Waiver,
 )
 from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.publish.build import build_content
@@ -64,6 +67,7 @@ FACTORIES: dict[str, tuple[str, str, str, float, float, float]] = {
     "jangsan": ("jangsan", "장산 프레스공장", "forming", 6243.1, 0.5564, 1.043),
     "taeyang": ("taeyang", "태양 열처리공장", "heat_treatment", 8762.5, 0.6238, 0.784),
 }
+SIZES = {"garam-1": "medium", "naru": "medium"}
 SILENT = "taeyang"
 MISSING_HOURS = {"garam-1": (3, 4, 13), "dasom": (20, 21, 22, 23)}
 INTERPOLATED_HOURS = {"garam-1": (14, 15), "naru": (9,)}
@@ -94,9 +98,14 @@ def cluster_definition() -> ClusterDefinition:
         zone="Asia/Seoul",
         geography="KR",
         members=tuple(Member(*row) for row in MEMBERS),
-        factories=tuple(Factory(factory, row[0], JOINED) for factory, row in FACTORIES.items()),
+        factories=tuple(
+            Factory(factory, row[0], JOINED, None, (Traits(JOINED, size=SIZES.get(factory, "small")),))
+            for factory, row in FACTORIES.items()
+        ),
         gateways=(Gateway("changwon-west", frozenset({"saebyeok", "areum"})),),
         policy=DisclosurePolicy("2025-10-27", {"A": ClassPolicy(TablePolicy(3))}),
+        breakdowns=(Breakdown(("process",)), Breakdown(("size",))),
+        waivers=(Waiver("naru", frozenset({"availability"}), JOINED, named=True),),
     )
 
 
@@ -155,7 +164,7 @@ def kpi_row(
     return {
         "day": day, "period": "day", "level": level, "subject": subject, "kpi": kpi,
         "definition_version": "1", "value": value,
-        "unit": unit_of(kpi), "coverage": 0.875 if day == DAY else 1.0, "status": status_of(day),
+        "unit": unit_of(kpi), "coverage": 0.9375 if day == DAY else 1.0, "status": status_of(day),
         "known_at": NOMINAL, **more,
     }  # fmt: skip
 
@@ -173,7 +182,11 @@ def kpi_rows() -> list[dict[str, Any]]:
             values["energy_kwh_per_unit"] = per_unit if day == DAY else per_unit * drift
             for kpi, value in values.items():
                 elements = {"numerator": energy, "denominator": energy / per_unit, "product_class": process}
-                more = (elements if kpi == "energy_kwh_per_unit" else {}) | nothing
+                elements_of = {
+                    "oee": {"numerator": value, "denominator": 1.0},
+                    "energy_kwh_per_unit": elements,
+                }
+                more = elements_of.get(kpi, {}) | nothing
                 rows.append(kpi_row("factory", factory, day, kpi, None if silent else value, **more))
     for member, *_ in MEMBERS:
         mine = {factory for factory, row in FACTORIES.items() if row[0] == member}
@@ -226,7 +239,9 @@ def programme_rows() -> list[dict[str, Any]]:
                 ("rolling12", YEAR, year),
             )
             for period, day, share in periods:
-                marks = {"reason": "above_one" if kpi == "effectiveness" and value * share > 1 else None}
+                above = kpi == "effectiveness" and value * share > 1
+                marks: dict[str, Any] = {"reason": "above_one" if above else None}
+                marks |= {"numerator": value * share, "denominator": None if kpi == "jobs" else 1.0}
                 rows.append(kpi_row(level, subject, day, kpi, value * share, period=period, **marks))
         nothing: list[tuple[str, str, float | None]] = [
             ("mttr_fe_s", "zero_denominator", 1.0),
@@ -319,6 +334,46 @@ def release_rows() -> list[dict[str, Any]]:
     return rows
 
 
+def month_row(kpi: str, value: float | None, hangs: str = "", **more: Any) -> dict[str, Any]:
+    """Return a released figure of November, or with `hangs` a trend or a named reference."""
+    row = release_row(0, kpi, MONTH, value, **more)
+    figure = f"changwon-demo/{row['breakdown']}/{row['group']}/month/{MONTH}/{kpi}@1{hangs}"
+    return {
+        **row,
+        "figure_id": figure,
+        "period": "month",
+        "period_end": date(2025, 12, 1),
+        "provisional": False,
+    }
+
+
+def benchmark_rows() -> list[dict[str, Any]]:
+    """Return the ledger's figures of a month over three breakdowns, with all that can go with one."""
+    spread = {
+        "grid_step": 0.05, "contributors": "10+", "statistic": "order_statistic", "interval_low": 0.7,
+        "interval_high": 0.9, "p25": 0.75, "p25_low": 0.65, "p25_high": 0.8, "p33": 0.75, "p67": 0.85,
+        "p75": 0.85, "p75_low": 0.8, "p75_high": 0.95,
+    }  # fmt: skip
+    size = {"breakdown": "size", "grid_step": 0.05}
+    casting = {"breakdown": "process", "group": "casting"}
+    rows = [
+        month_row("availability", 0.8, **spread),
+        month_row("availability", 0.8, "/trend", grid_step=0.05, statistic="trend", previous_value=0.75),
+        month_row(
+            "availability", 0.79, "/named/naru", grid_step=0.01, statistic="named_reference",
+            reference_member="naru",
+        ),
+        month_row("quality_ratio", 0.95, grid_step=0.05),
+        month_row("quality_ratio", None, "/trend", status="withheld", statistic="trend"),
+        month_row("first_pass_yield", None, status="insufficient_coverage"),
+        month_row("availability", 0.75, group="small", **size),
+        month_row("availability", None, group="medium", status="withheld", **size),
+        month_row("mtbf_fe_s", 108_000.0, grid_step=7_200.0, **casting),
+        month_row("units_per_worker_h", None, status="withheld", **casting),
+    ]  # fmt: skip
+    return [{**row, "sequence": 500 + place} for place, row in enumerate(rows)]
+
+
 def profile_rows() -> list[dict[str, Any]]:
     def meter(factory: str, name: str, parent: str | None) -> dict[str, Any]:
         return {
@@ -406,7 +461,7 @@ def gap_rows() -> list[dict[str, Any]]:
 def inputs() -> SiteInputs:
     return SiteInputs(
         cluster=cluster_definition(),
-        releases=frame(RELEASES.schema, release_rows()),
+        releases=frame(RELEASES.schema, release_rows() + benchmark_rows()),
         kpis=frame(KPIS.schema, kpi_rows() + programme_rows()),
         baselines=frame(BASELINES.schema, baseline_rows()),
         facts_energy=frame(FACTS_ENERGY.schema, energy_rows()),

@@ -154,17 +154,32 @@ def test_the_chart_of_a_member_holds_no_other_member_s_row(
         assert alone[page].encode() == files[page]
 
 
-def test_no_member_s_row_reaches_the_operator(inputs: SiteInputs, files: dict[str, bytes]) -> None:
-    """With every number of a member changed, the operator's pages stay as they are."""
+def test_no_value_chart_rank_or_payload_of_a_member_reaches_the_operator(
+    inputs: SiteInputs, files: dict[str, bytes]
+) -> None:
+    """With every number of every member turned about, no byte of any of the operator's files changes."""
     numbers = ("numerator", "denominator", "value", "coverage")
-    pages = rendered(
-        inputs,
-        kpis=inputs.kpis.with_columns(pl.when(pl.col(n).is_not_null()).then(7.0).alias(n) for n in numbers),
-        baselines=inputs.baselines.clear(),
-        facts_energy=inputs.facts_energy.with_columns(quantity=pl.lit(1.0)),
-        emissions=inputs.emissions.with_columns(co2e_kg=pl.lit(1.0), energy_kwh=pl.lit(1.0)),
+
+    def turned(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+        # Other sizes in another order; what is unknown stays unknown.
+        return frame.with_columns((1_000_003.7 - pl.col(n)).alias(n) for n in columns)
+
+    other = render_site(
+        build_content(
+            dataclasses.replace(
+                inputs,
+                kpis=turned(inputs.kpis, *numbers),
+                baselines=turned(inputs.baselines, "value"),
+                facts_energy=turned(inputs.facts_energy, "quantity"),
+                facts_machine=turned(inputs.facts_machine, "apt_s"),
+                emissions=turned(inputs.emissions, "co2e_kg", "energy_kwh"),
+                report=inputs.report.with_columns(expected=pl.lit(1.0), received=pl.lit(1, pl.Int64)),
+            )
+        )
     )
-    assert pages["operator/index.html"].encode() == files["operator/index.html"]
+    changed = {name for name in files.keys() | other.keys() if files.get(name) != other.get(name)}
+    assert {name.split("/")[0] for name in changed} == MEMBERS
+    assert [name for name in files if name.startswith("operator/")]
 
 
 def test_the_operator_reads_questions_without_evidence_most_pressing_first(pages: Pages) -> None:
@@ -256,7 +271,7 @@ def test_a_member_stands_beside_the_published_reference(pages: Pages) -> None:
 
 def test_who_gave_nothing_sees_what_is_missing_instead_of_the_benchmark(pages: Pages) -> None:
     text = pages["taeyang/index.html"].text("en")
-    assert "What is missing: your electricity per unit in this process." in text
+    assert "What is missing: taeyang: energy used is missing (stream: Energy)." in text
     assert "Published reference" not in text
 
 

@@ -37,6 +37,7 @@ DYNAMIC = (
     "reason.", "process.", "status.", "sentence.", "mark.", "quality.", "severity.", "kpi.", "kpi_note.",
     "column.", "about.", "gap_reason.", "benchmark.position.", "unit.", "contributors.", "reason_of.",
     "zero.", "group.", "machine.", "change.", "liveness.ask.", "liveness.own.", "stream.",
+    "benchmark.place.", "lacks.", "breakdown.", "trait.", "size.", "maturity.",
 )  # fmt: skip
 
 
@@ -80,6 +81,9 @@ def test_every_sentence_is_used() -> None:
         ("energy_kwh_per_unit", 420.0, 20.0, "420"),
         ("energy_kwh_per_unit", 4.1375, None, "4.138"),
         ("energy_kwh_per_unit", 4.1365, None, "4.136"),
+        # Steps of two hours, and of a twelfth of an hour.
+        ("mtbf_fe_s", 108_000.0, 7_200.0, "30"),
+        ("mttr_fe_s", 5_100.0, 300.0, "1.42"),
     ],
 )
 def test_a_number_is_rounded_once_half_to_even(
@@ -103,6 +107,13 @@ def test_a_shown_number_is_within_half_a_digit_of_the_value(value: float) -> Non
 )
 def test_a_share_is_full_only_where_it_is(share: float, shown: str) -> None:
     assert share_text(share) == shown
+
+
+def test_neighbours_on_every_public_grid_can_be_told_apart() -> None:
+    for definition in kpi_book().newest():
+        for grid in definition.grids.values():
+            texts = {figure_text(definition.kpi, n * grid.step, grid.step) for n in range(1, 40)}
+            assert len(texts) == 39, (definition.kpi, grid.step)
 
 
 @pytest.mark.parametrize("definition", kpi_book().newest(), ids=lambda definition: definition.kpi)
