@@ -1,7 +1,7 @@
 """An attacker of her own make: printed figures with their grids, absolute amounts, SciPy.
 
-Nothing of the judge is used but which figures it published: variables, bands, rules and coalitions are written
-down once more.
+Nothing of the judge is used but which figures it published: variables, bands, rules and coalitions are
+written down once more.
 """
 
 import itertools

@@ -7,8 +7,9 @@ where statements come from (statements), which systems a night has (release), th
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipelines.domain.disclosure.exposure import Statement, Term, Unknown
 from pipelines.domain.disclosure.protection import CoalitionDemand, TableSystem, Terms
@@ -62,17 +63,43 @@ def variable_of(statement: Statement) -> str:
     return statement.variable.partition(APART)[0]
 
 
+class Link(NamedTuple):
+    """An unknown that is the sum of others."""
+
+    whole: Unknown
+    parts: tuple[Unknown, ...]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Of which unknowns several days are summed up.
+
+    Args:
+        largest: the largest day of each.
+        asked: unknowns that R2 is asked of.
+    """
+
+    largest: Mapping[Unknown, float]
+    asked: frozenset[Unknown]
+
+
 class Exposure:
     """One system: everything that is or may be told about some unknowns.
 
     Args:
         exhibits: published and free ones are rows; withheld unsafe ones are secrets.
+        links: unknowns that are the sum of others.
+        sums: of which unknowns are sums over several days; null: none is.
     """
 
-    def __init__(self, exhibits: Iterable[Exhibit]) -> None:
+    def __init__(
+        self, exhibits: Iterable[Exhibit], links: Sequence[Link] = (), sums: Sums | None = None
+    ) -> None:
         self.exhibits = sorted(exhibits, key=lambda e: e.key)
+        self.links, self.sums = links, sums
         terms = [t for e in self.exhibits for t in e.statement.terms]
-        self.unknowns = sorted({t.unknown for t in terms})
+        linked = {u for link in links for u in (link.whole, *link.parts)}
+        self.unknowns = sorted({t.unknown for t in terms} | linked)
         self.columns = {unknown: j for j, unknown in enumerate(self.unknowns)}
         self.open = {u for e in self.exhibits if e.statement.known_to_all for u in _unknowns(e.statement)}
         self.most = dict.fromkeys(self.unknowns, math.inf)
@@ -115,7 +142,8 @@ class Exposure:
         for unknown in self.open:
             lowest[self.columns[unknown]] = highest[self.columns[unknown]] = unknown.amount
         ranges = dict.fromkeys(cells, _ANYTHING)
-        return TableSystem(amounts, lowest, highest, cells, ranges, slacks=slacks)
+        links = [(self.columns[link.whole], [self.columns[u] for u in link.parts]) for link in self.links]
+        return TableSystem(amounts, lowest, highest, cells, ranges, links, slacks=slacks)
 
     def cell_demands(self) -> list[CoalitionDemand]:
         """R1: what is withheld because it is unsafe must seem possible by its levels."""
@@ -150,7 +178,10 @@ class Exposure:
             others = tuple(frozenset(self.owned[h]) for h in sorted(self.owned) if h != holding)
             for unknowns in versions:
                 guards = self._guards(unknowns, holding)
-                amount = abs(math.fsum(u.amount for u in unknowns))
+                if self.sums is not None and not unknowns & self.sums.asked:
+                    continue
+                largest = {} if self.sums is None else self.sums.largest
+                amount = abs(math.fsum(largest.get(u, u.amount) for u in unknowns))
                 if not guards or not amount or unknowns & self.open:
                     continue
                 width = amount * float(max(g.percent for g in guards) / 100)
@@ -161,6 +192,15 @@ class Exposure:
                 coalition = max(g.coalition for g in guards)
                 found.append(CoalitionDemand(terms, others, coalition, down, up))
         return found
+
+    def newest(self) -> list[Unknown]:
+        """Return what every factory had of each variable and period, as the last night knew it."""
+        now: dict[tuple[str, str, str, date], Unknown] = {}
+        for exhibit in sorted(self.exhibits, key=lambda e: (e.known_at_us, e.key)):
+            for t in exhibit.statement.terms:
+                u = t.unknown
+                now[u.variable, u.factory, u.period, u.start] = u
+        return [now[key] for key in sorted(now)]
 
     def _guards(self, unknowns: frozenset[Unknown], holding: str) -> list[Guard]:
         """Return who protects a holding: nobody where it waived protection for all that touches it."""

@@ -10,12 +10,14 @@ or anything that she knows. So every system here is one of deviations: zero is a
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.domain.disclosure.linear import LimitReachedError, LinearSystem, Optimum, Row
 from pipelines.domain.disclosure.protection import (
+    Attacker,
     CoalitionDemand,
     Demand,
     TableSystem,
@@ -26,7 +28,7 @@ from pipelines.domain.disclosure.tables import Key
 
 _LARGEST: Final = 2.0**14  # the largest cell is scaled to about this
 _TOUCHED: Final = 1e-7  # a deviation below is none
-_MISSED: Final = 1e-6  # a protection interval may be undercut by this, relative to 2^14
+MISSED: Final = 1e-6  # a protection interval may be undercut by this, relative to 2^14
 _PRICED: Final = 1e-9
 _WHOLE: Final = 1e-6
 _NO_PRICE: Final = 1e-6  # even a withheld cell moves for a reason
@@ -54,6 +56,7 @@ class _Witness:
     columns: int
     cells: int
     reach: float
+    broken: int = 0  # what is held and doesn't hold in it
 
 
 class Prober:
@@ -65,7 +68,9 @@ class Prober:
         attacked: columns that single attackers know.
     """
 
-    def __init__(self, system: TableSystem, most_needed: float, attacked: frozenset[int]) -> None:
+    def __init__(
+        self, system: TableSystem, most_needed: float, attacked: frozenset[int] = frozenset()
+    ) -> None:
         self.system, self.attacked = system, attacked
         self.keys = list(system.cells)
         self.places = {key: place for place, key in enumerate(self.keys)}
@@ -75,6 +80,9 @@ class Prober:
         self.scale = 1.0 if system.integer else fitting
         self.farthest = float(math.ceil(4 * (largest + most_needed) * self.scale) + 4)
         self.shown = mask_of(range(len(self.keys)))
+        self._let_go: dict[Attacker, int] = {}
+        self.held_at = len(self.keys) + len(system.links)
+        self._held_columns = [mask_of(j for j, _ in held.terms) for held in system.held]
         self.witnesses: dict[tuple[Terms, int], list[_Witness]] = {}
         self.finder = _Finder(self)
         self.pricer = _Pricer(self)
@@ -90,7 +98,7 @@ class Prober:
             scaled = need * self.scale
             if self.system.integer:
                 scaled = float(math.ceil(scaled - _WHOLE))
-            if scaled <= _MISSED:
+            if scaled <= MISSED:
                 continue
             if isinstance(demand, CoalitionDemand):
                 breach = self._find_coalition(demand, sign * scaled, ())
@@ -110,7 +118,7 @@ class Prober:
         against = demand.to(members)
         if demand.clipped:
             possible = self._possible(against, 1 if need > 0 else -1)
-            if possible <= _MISSED:
+            if possible <= MISSED:
                 return None
             need = math.copysign(min(abs(need), possible), need)
         witness = self._witness(against, need)
@@ -134,12 +142,19 @@ class Prober:
         ]
         return math.fsum(sides)
 
+    def witness(self, demand: Demand, need: float) -> int | None:
+        """Return the columns that a deviation moves which meets a need (scaled); null: there is none."""
+        found = self._witness(demand, need)
+        return None if found is None else found.columns
+
     def _witness(self, demand: Demand, need: float) -> _Witness | None:
         """Return a deviation that meets a need, known already or found now."""
-        known, shown, least = demand.attacker.mask, self.shown, abs(need) - _MISSED
+        known, shown, least = demand.attacker.mask, self.shown, abs(need) - MISSED
         remembered = self.witnesses.setdefault((demand.terms, 1 if need > 0 else -1), [])
         for witness in remembered:
-            if not (witness.cells & shown or witness.columns & known) and witness.reach >= least:
+            if witness.cells & shown or witness.columns & known or witness.reach < least:
+                continue
+            if not witness.broken & ~self.let_go(demand.attacker):
                 return witness
         found = self.finder.find(demand, need)
         if found is not None:
@@ -167,24 +182,9 @@ class Prober:
         """
         return self.helper.find(breach, weights)
 
-    def attainable(self, demand: CoalitionDemand, withheld: Iterable[Key]) -> list[CoalitionDemand]:
-        """Lower a demand to what a choice leaves possible, for the larger coalitions alone if so.
-
-        What is lost can't be mended; it may become no worse.
-        """
-        shown = self.shown
-        self.withhold(withheld)
-        found: list[CoalitionDemand] = []
-        for members in range(demand.members + 1):
-            left = replace(demand, members=members)
-            while (breach := self.find_breach(left)) is not None:
-                left_over = min(self.pricer.reach(breach), abs(breach.need))
-                reach = max(0.0, left_over * _KEPT - _MISSED) / self.scale
-                left = replace(left, up=reach) if breach.need > 0 else replace(left, down=reach)
-            found = [d for d in found if d.up > left.up or d.down > left.down]
-            found.append(left)
-        self.shown = shown
-        return found
+    def reach(self, breach: Breach) -> float:
+        """Return how far the sum of a breach can deviate at most, in its direction and the prober's scale."""
+        return self.pricer.reach(breach)
 
     def bound(self, column: int) -> tuple[float, float]:
         """Return how far a column can deviate that an attacker does not know."""
@@ -212,7 +212,60 @@ class Prober:
         links = [
             Row({total: -1.0, **dict.fromkeys(parts, 1.0)}, 0.0, 0.0) for total, parts in self.system.links
         ]
-        return [*cells, *links]
+        held = [
+            Row(dict(held.terms), held.low * self.scale, held.high * self.scale) for held in self.system.held
+        ]
+        return [*cells, *links, *held]
+
+    def let_go(self, attacker: Attacker) -> int:
+        """Return what is held of columns that an attacker knows anyway, as bits."""
+        if attacker not in self._let_go:
+            self._let_go[attacker] = mask_of(
+                place for place, columns in enumerate(self._held_columns) if not columns & ~attacker.mask
+            )
+        return self._let_go[attacker]
+
+    def is_possible(self, attacker: Attacker) -> bool:
+        """Say whether anything is possible to an attacker under the present choice."""
+        return self.pricer.is_possible(attacker)
+
+
+class Probing(Protocol):
+    """What a search asks of a system under a choice of withheld cells."""
+
+    scale: float
+
+    def withhold(self, cells: Iterable[Key]) -> None:
+        """Withhold exactly these cells."""
+
+    def find_breach(self, demand: Demand | CoalitionDemand) -> Breach | None:
+        """Return what a demand lacks under the present choice; null: it is fulfilled."""
+
+    def helps(self, breach: Breach) -> Mapping[Key, float]:
+        """Return what a breach lacks, as a valid inequality."""
+
+    def cheapest_help(self, breach: Breach, weights: Mapping[Key, float]) -> frozenset[Key]:
+        """Return published cells whose withholding fulfils a demand."""
+
+    def reach(self, breach: Breach) -> float:
+        """Return how far the sum of a breach can deviate at most."""
+
+
+def attainable(prober: Probing, demand: CoalitionDemand) -> list[CoalitionDemand]:
+    """Lower a demand to what the present choice leaves possible, for the larger coalitions alone if so.
+
+    What is lost can't be mended; it may become no worse.
+    """
+    found: list[CoalitionDemand] = []
+    for members in range(demand.members + 1):
+        left = replace(demand, members=members)
+        while (breach := prober.find_breach(left)) is not None:
+            reached = min(prober.reach(breach), abs(breach.need))
+            least = max(0.0, reached * _KEPT - MISSED) / prober.scale
+            left = replace(left, up=least) if breach.need > 0 else replace(left, down=least)
+        found = [d for d in found if d.up > left.up or d.down > left.down]
+        found.append(left)
+    return found
 
 
 class _Follower:
@@ -222,15 +275,22 @@ class _Follower:
         self.prober = prober
         self.shown = prober.shown
         self.known: frozenset[int] = frozenset()
+        self.gone = 0
 
-    def follow(self, solver: LinearSystem, demand: Demand) -> None:
+    def follow(self, solver: LinearSystem, attacker: Attacker) -> None:
         """Take over the prober's present choice, and what the attacker knows."""
         prober = self.prober
+        gone = prober.let_go(attacker)
+        for place in _bits(gone ^ self.gone):
+            held, scale = prober.system.held[place], prober.scale
+            free = bool(gone >> place & 1)
+            bounds = (-math.inf, math.inf) if free else (held.low * scale, held.high * scale)
+            solver.set_row(prober.held_at + place, *bounds)
         for place in _bits(prober.shown ^ self.shown):
             self.show(solver, place, shown=bool(prober.shown >> place & 1))
-        for column in sorted(demand.attacker.known ^ self.known):
-            self.free(solver, column, known=column in demand.attacker.known)
-        self.shown, self.known = prober.shown, demand.attacker.known
+        for column in sorted(attacker.known ^ self.known):
+            self.free(solver, column, known=column in attacker.known)
+        self.shown, self.known, self.gone = prober.shown, attacker.known, gone
 
     def show(self, solver: LinearSystem, place: int, *, shown: bool) -> None:
         """Publish or withhold a cell."""
@@ -259,6 +319,8 @@ class _Finder(_Follower):
         bands = [prober.band(place) for place in range(len(prober.keys))]
         self.least = np.array([low for low, _ in bands]) - _TOUCHED
         self.most = np.array([high for _, high in bands]) + _TOUCHED
+        self.held_least = np.array([held.low * prober.scale for held in prober.system.held]) - _TOUCHED
+        self.held_most = np.array([held.high * prober.scale for held in prober.system.held]) + _TOUCHED
         rows.append(Row(self.terms, -math.inf, math.inf))
         self.solver = LinearSystem(bounds, rows)
         self.whole = LinearSystem(bounds, rows, integer=True) if prober.system.integer else None
@@ -270,10 +332,10 @@ class _Finder(_Follower):
 
     def find(self, demand: Demand, need: float) -> _Witness | None:
         solvers = [self.solver] if self.whole is None else [self.solver, self.whole]
-        shown, known = self.shown, self.known
+        shown, known, gone = self.shown, self.known, self.gone
         for solver in solvers:
-            self.shown, self.known = shown, known
-            self.follow(solver, demand)
+            self.shown, self.known, self.gone = shown, known, gone
+            self.follow(solver, demand.attacker)
         sign = math.copysign(1.0, need)
         terms = _split({column: sign * coefficient for column, coefficient in demand.terms})
         for solver in solvers:
@@ -290,7 +352,9 @@ class _Finder(_Follower):
         rows = found.rows[: len(self.prober.keys)]
         cells = (rows < self.least) | (rows > self.most)
         reach = float(found.rows[self.goal])
-        return _Witness(mask_of(np.nonzero(moved)[0].tolist()), mask_of(np.nonzero(cells)[0].tolist()), reach)
+        held = found.rows[self.prober.held_at : self.goal]
+        broken = (held < self.held_least) | (held > self.held_most)
+        return _Witness(_mask(moved), _mask(cells), reach, _mask(broken))
 
 
 class _Pricer(_Follower):
@@ -307,7 +371,7 @@ class _Pricer(_Follower):
         max over deviations <= value + sum over published cells of |price| x room, if they were withheld.
         """
         prober, found = self.prober, self._farthest(breach)
-        if -found.value >= abs(breach.need) - _MISSED:  # only whole numbers are held
+        if -found.value >= abs(breach.need) - MISSED:  # only whole numbers are held
             return {prober.keys[place]: 1.0 for place in _bits(prober.shown)}
         rooms = [
             (place, abs(price), self._gained(place, 1 if price < 0 else 0))
@@ -326,9 +390,14 @@ class _Pricer(_Follower):
         """Return how far the sum of a breach can deviate at most, in its direction."""
         return -self._farthest(breach).value
 
+    def is_possible(self, attacker: Attacker) -> bool:
+        """Say whether there is any deviation at all, none counting too."""
+        self.follow(self.solver, attacker)
+        return self.solver.least({}) is not None
+
     def _farthest(self, breach: Breach) -> Optimum:
         sign = math.copysign(1.0, breach.need)
-        self.follow(self.solver, breach.demand)
+        self.follow(self.solver, breach.demand.attacker)
         found = self.solver.least({column: -sign * c for column, c in breach.demand.terms})
         if found is None or not math.isfinite(found.value):
             raise ArithmeticError("a system of deviations always has a bounded solution")
@@ -359,7 +428,7 @@ class _Helper(_Follower):
 
     def find(self, breach: Breach, weights: Mapping[Key, float]) -> frozenset[Key]:
         prober, demand = self.prober, breach.demand
-        self.follow(self.solver, demand)
+        self.follow(self.solver, demand.attacker)
         sign = math.copysign(1.0, breach.need)
         terms = {column: sign * coefficient for column, coefficient in demand.terms}
         self.solver.set_terms(self.goal, self.terms, terms)
@@ -390,6 +459,10 @@ def _least_or_nothing(solver: LinearSystem, prices: Mapping[int, float]) -> Opti
         return solver.least(prices)
     except LimitReachedError:
         return None
+
+
+def _mask(places: npt.NDArray[np.bool_]) -> int:
+    return mask_of(np.nonzero(places)[0].tolist())
 
 
 def _is_whole(found: Optimum) -> bool:

@@ -27,6 +27,15 @@ def columns_of(terms: Terms) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A sum whose deviation is taken to lie between `low` and `high` by all but who know all its columns."""
+
+    terms: Terms
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class TableSystem:
     """Unknown columns, and the cells that are sums of them.
 
@@ -39,6 +48,7 @@ class TableSystem:
         links: total and parts: columns that are the sum of others.
         integer: whether columns are whole numbers.
         slacks: how far below and above its truth a published cell may lie; absent: it is printed exactly.
+        held: what everybody takes to hold besides; the truth needn't fulfil it.
     """
 
     values: Sequence[float]
@@ -49,6 +59,7 @@ class TableSystem:
     links: Sequence[tuple[int, Sequence[int]]] = ()
     integer: bool = False
     slacks: Mapping[Key, tuple[float, float]] = field(default_factory=dict)
+    held: Sequence[Held] = ()
 
     def value(self, columns: Iterable[int]) -> float:
         """Return the true sum of columns."""

@@ -1,10 +1,9 @@
 """The judge of a night: which candidates may be published beside all that ever was.
 
 Belongs here: candidates and the sealed past -> decisions with reasons. Does not belong here: what a figure
-says (statements), the primary rules (figure_rules), systems and demands (exposing), the search (secondary).
+says (statements), the primary rules (figure_rules), its systems (night_systems).
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,25 +13,18 @@ from typing import Final
 
 from pipelines.domain.cluster import DisclosurePolicy
 from pipelines.domain.disclosure.candidates import Candidate, Contribution
-from pipelines.domain.disclosure.exposing import Exhibit, Exposure, Guard, variable_of
+from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
-from pipelines.domain.disclosure.linear import LimitReachedError
-from pipelines.domain.disclosure.probing import Prober
-from pipelines.domain.disclosure.protection import CoalitionDemand
-from pipelines.domain.disclosure.secondary import Problem, choose_withheld
-from pipelines.domain.disclosure.siblings import Family, Sibling, SiblingSums, families
+from pipelines.domain.disclosure.night_systems import EVERYBODY, NightSystems, Shown, SystemKey
 from pipelines.domain.disclosure.statements import Amounts, Draft, draft
-from pipelines.domain.disclosure.tables import Key
 from pipelines.domain.kpi_formulas import Element
 
 SECONDARY: Final = "secondary"
 DIFFERENCING: Final = "differencing"
 LIMIT: Final = "limit"
-EVERYBODY: Final = "cluster"
 Waived = Callable[[str, date], frozenset[str]]
-SystemKey = tuple[str, str, date]
-_CHAIN: Final = date.min
+_Table = tuple[str, str, date]
 
 
 @dataclass(frozen=True)
@@ -48,6 +40,9 @@ class Checks:
     history: bool = True
     fixed_panel: bool = True
     persistence: bool = True
+
+
+ALL_CHECKS: Final = Checks()
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def judge(
     candidates: Sequence[Candidate],
     past: Sequence[SealedFigure],
     rules: ReleaseRules,
-    checks: Checks = Checks(),
+    checks: Checks = ALL_CHECKS,
 ) -> dict[str, SealedFigure]:
     """Decide on every candidate of a night.
 
@@ -89,9 +84,37 @@ def judge(
     Returns:
         What to seal, by figure_id, sorted.
     """
-    earlier = tuple(past) if checks.history else ()
-    night = _Night(candidates, earlier, rules)
+    night = _Night(candidates, tuple(past) if checks.history else (), rules, checks)
     return night.decide()
+
+
+def admits(
+    wide: Candidate,
+    common: Candidate,
+    past: Sequence[SealedFigure],
+    rules: ReleaseRules,
+    checks: Checks = ALL_CHECKS,
+) -> bool:
+    """Say whether newcomers may enter a figure's panel in the coming month.
+
+    They may if nothing is lost that could be published without them, to attackers who know the months before
+    and that amounts move little.
+
+    Args:
+        wide: the coming month's figure with newcomers, as far as it can be foreseen: who stays has again what
+            the last closed month had, a newcomer its mean day times the days of the month.
+        common: the same without them.
+        past: all that was decided before and is in force, oldest first.
+        rules: by what.
+        checks: all, but in tests.
+    """
+    if not checks.persistence:
+        return True
+
+    def passes(candidate: Candidate) -> bool:
+        return judge([candidate], past, rules, checks)[candidate.figure_id].decision == "publish"
+
+    return passes(wide) or not passes(common)
 
 
 @dataclass(frozen=True)
@@ -104,144 +127,92 @@ class _Case:
 
 
 class _Night:
-    """One night's cases."""
+    """One night's cases: kept ones say what is published already, the others are judged."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], past: Sequence[SealedFigure], rules: ReleaseRules
+        self,
+        candidates: Sequence[Candidate],
+        past: Sequence[SealedFigure],
+        rules: ReleaseRules,
+        checks: Checks,
     ) -> None:
-        self.rules, self.past = rules, past
+        self.rules, self.has_past = rules, bool(past)
         amounts = Amounts(candidates, rules.elements, past)
         newest = {sealed.figure_id: sealed for sealed in past}
+        smallest = _smallest_totals(candidates)
         self.kept: dict[str, SealedFigure] = {}
-        self.shown: dict[str, Draft] = {}
         self.cases: dict[str, _Case] = {}
         self.limited: set[str] = set()
-        smallest = _smallest_totals(candidates)
-        self.in_groups: Counter[tuple[str, str, date]] = Counter()
-        for candidate in candidates:
-            if candidate.breakdown != EVERYBODY:
-                self.in_groups[_table(candidate)] += len(candidate.contributions)
+        self.in_groups: Counter[_Table] = Counter()
         for candidate in sorted(candidates, key=lambda c: c.figure_id):
             drafted, known = draft(candidate, amounts), newest.get(candidate.figure_id)
             if known is not None and _says_the_same(known, drafted):
                 self.kept[candidate.figure_id] = replace(known, known_at_us=rules.known_at_us)
-                self.shown[candidate.figure_id] = drafted
-            else:
-                self.cases[candidate.figure_id] = self._case(drafted, smallest)
-        self.old = [e for sealed in past for e in _old_exhibits(sealed)]
+            self.cases[candidate.figure_id] = self._case(drafted, smallest.get(_table(candidate), 0.0))
+            if candidate.breakdown != EVERYBODY:
+                self.in_groups[_table(candidate)] += len(candidate.contributions)
+        self.systems = NightSystems(
+            [e for sealed in past for e in _old_exhibits(sealed)],
+            [s for i, case in self.cases.items() if i not in self.kept for s in case.draft.statements],
+            self._judge_sum,
+            rules.policy.persistence_percent if checks.persistence else None,
+        )
 
-    def _case(self, drafted: Draft, smallest: Mapping[tuple[str, str, date], float]) -> _Case:
-        candidate = drafted.candidate
-        definition = candidate.definition
-        waived = self.rules.waived(definition.kpi, candidate.start)
-        least = smallest.get(_table(candidate), 0.0)
-        if candidate.statistic == "count":
-            least = 1.0
-        finding = judge_figure(candidate, self.rules.policy, waived, least)
+    def _case(self, drafted: Draft, smallest: float) -> _Case:
+        definition = drafted.candidate.definition
+        waived = self.rules.waived(definition.kpi, drafted.candidate.start)
+        least = 1.0 if drafted.candidate.statistic == "count" else smallest
+        finding = judge_figure(drafted.candidate, self.rules.policy, waived, least)
         limits = self.rules.policy.classes.get(definition.disclosure_class)
         if limits is None or limits.rules.coalition is None:
             return _Case(drafted, finding, Guard(Fraction(0), 0, waived))
-        guard = Guard(limits.rules.holding_percent, limits.rules.coalition, waived)
-        return _Case(drafted, finding, guard)
+        return _Case(drafted, finding, Guard(limits.rules.holding_percent, limits.rules.coalition, waived))
 
     def decide(self) -> dict[str, SealedFigure]:
         """Go through all systems until nothing more is withheld: what one withholds, the others know."""
-        withheld = {i for i, case in self.cases.items() if case.finding.reasons}
+        withheld = {i for i, case in self.cases.items() if case.finding.reasons and i not in self.kept}
         causes: dict[str, str] = {}
-        waiting = self._systems()
+        judged = [i for i in self.cases if i not in self.kept]
+        waiting = sorted({key for i in judged for key in self._systems_of(i)})
         while waiting:
             key = waiting.pop(0)
-            found, limited = self._withhold(key, withheld, self.old)
-            found -= withheld
-            self.limited |= found if limited else set()
+            figures = self._figures(withheld)
+            found, limited = self.systems.withhold(key, figures)
             if not found:
                 continue
-            alone = {i for i, cause in self._alone(key, withheld).items() if cause} if self.old else found
+            alone = self.systems.withhold(key, figures, with_past=False)[0] if self.has_past else found
             causes |= {i: SECONDARY if i in alone else DIFFERENCING for i in sorted(found)}
+            self.limited |= found if limited else set()
             withheld |= found
-            again = {k for i in found for k in self._systems_of(self.cases[i])} - {key}
-            waiting += sorted(again - set(waiting))
-        decided = {i: self._seal(case, withheld, causes) for i, case in self.cases.items()}
+            waiting += sorted({k for i in found for k in self._systems_of(i)} - {key, *waiting})
+        decided = {i: self._seal(self.cases[i], withheld, causes) for i in judged}
         return dict(sorted((self.kept | decided).items()))
 
-    def _alone(self, key: SystemKey, withheld: set[str]) -> dict[str, bool]:
-        """Say what tonight's figures alone would have withheld."""
-        return dict.fromkeys(self._withhold(key, withheld, [])[0], True)
+    def _systems_of(self, figure_id: str) -> set[SystemKey]:
+        return {k for s in self.cases[figure_id].draft.statements for k in self.systems.of(s)}
 
-    def _systems_of(self, case: _Case) -> set[SystemKey]:
-        return {_system_of(statement) for statement in case.draft.statements}
+    def _figures(self, withheld: set[str]) -> dict[str, Shown]:
+        """Return tonight's figures as they stand: published already, free to be, or withheld."""
+        return {
+            i: Shown(case.draft.candidate, tuple(self._exhibits(i, case, withheld)), self._weight(case))
+            for i, case in self.cases.items()
+        }
 
-    def _systems(self) -> list[SystemKey]:
-        """Return the systems about which tonight says something new."""
-        return sorted({key for case in self.cases.values() for key in self._systems_of(case)})
+    def _exhibits(self, figure_id: str, case: _Case, withheld: set[str]) -> Iterable[Exhibit]:
+        for place, statement in enumerate(case.draft.statements):
+            said = _withheld(statement, case.finding) if figure_id in withheld else statement
+            free = figure_id not in withheld and figure_id not in self.kept
+            yield Exhibit((figure_id, "", str(place)), said, case.guard, self.rules.known_at_us, free)
 
-    def _withhold(self, key: SystemKey, withheld: set[str], old: Sequence[Exhibit]) -> tuple[set[str], bool]:
-        """Return what must be withheld in one system, beyond what is, and whether a limit was reached.
+    def _weight(self, case: _Case) -> float:
+        """Return what is lost if a figure is withheld: how many factories contribute to it.
 
-        Where the solver's limit is reached, the groups are withheld, and if that isn't enough everything.
+        Everybody's counts for more than all groups of the same KPI and period together.
         """
-        new = [e for e in self._new_exhibits(withheld) if _system_of(e.statement) == key]
-        free = {e.key[0] for e in new if e.free}
-        groups = {i for i in free if self.cases[i].draft.candidate.breakdown != EVERYBODY}
-        for given in (set[str](), groups, free):
-            exhibits = [
-                e
-                for e in [*new, *(e for e in old if _system_of(e.statement) == key)]
-                if e.key[0] not in given or not e.free
-            ]
-            try:
-                return given | self._choose(key, exhibits), bool(given)
-            except LimitReachedError:
-                continue
-        return free, True
-
-    def _new_exhibits(self, withheld: set[str]) -> Iterable[Exhibit]:
-        for figure_id, case in self.cases.items():
-            for place, statement in enumerate(case.draft.statements):
-                key = (figure_id, "", str(place))
-                free = figure_id not in withheld
-                said = statement if free else _withheld(statement, case.finding)
-                yield Exhibit(key, said, case.guard, self.rules.known_at_us, free)
-
-    def _choose(self, key: SystemKey, exhibits: Sequence[Exhibit]) -> set[str]:
-        """Choose what to withhold in one system."""
-        exposure = Exposure(exhibits)
-        weights = {e.key: self._weight(e.key[0]) for e in exposure.rows if e.free}
-        if not weights:
-            return set()
-        demands = [*exposure.cell_demands(), *exposure.holding_demands()]
-        whole = math.fsum(abs(u.amount) for u in exposure.unknowns)
-        prober = Prober(exposure.system(), max([whole, *(max(d.up, d.down) for d in demands)]), frozenset())
-        everything = frozenset(weights)
-
-        def lower(demand: CoalitionDemand) -> list[CoalitionDemand]:
-            """Ask no more than can be had if all of tonight's is withheld."""
-            return [demand] if len(weights) == len(prober.keys) else prober.attainable(demand, everything)
-
-        sums = SiblingSums(self._families(key, everything), exposure, self._judge_sum, lower)
-        lowered = [d for demand in demands for d in lower(demand)]
-        problem = Problem(lowered, sums.demands, weights, frozenset(), frozenset(), everything)
-        choice = choose_withheld(prober, problem)
-        if choice.limited or choice.unprotected:
-            raise LimitReachedError
-        return {key[0] for key in choice.withheld}
-
-    def _families(self, key: SystemKey, free: frozenset[Key]) -> list[Family]:
-        """Return the siblings with a statement in a system."""
-        found = []
-        for figure_id, case in self.cases.items():
-            for place, statement in enumerate(case.draft.statements):
-                own = (figure_id, "", str(place))
-                if case.draft.candidate.paired is None and _system_of(statement) == key:
-                    found.append(
-                        Sibling(own, case.draft.candidate, statement, own not in free, case.guard.coalition)
-                    )
-        for drafted in self.shown.values():
-            for place, statement in enumerate(drafted.statements):
-                if drafted.candidate.paired is None and _system_of(statement) == key:
-                    own = (drafted.figure_id, "kept", str(place))
-                    found.append(Sibling(own, drafted.candidate, statement, withheld=False, coalition=0))
-        return families(found)
+        candidate = case.draft.candidate
+        own = len(candidate.contributions) or 1
+        groups = self.in_groups[_table(candidate)] if candidate.breakdown == EVERYBODY else 0
+        return float(own + groups)
 
     def _judge_sum(self, candidate: Candidate, contributions: Sequence[Contribution]) -> Finding:
         """Apply the primary rules to several groups together."""
@@ -252,45 +223,25 @@ class _Night:
         waived = self.rules.waived(definition.kpi, candidate.start)
         return judge_contributions(definition, contributions, rules_of(limits, definition), waived)
 
-    def _weight(self, figure_id: str) -> float:
-        """Return what is lost if a figure is withheld: how many factories contribute to it.
-
-        Everybody's counts for more than all groups of the same KPI and period together.
-        """
-        candidate = self.cases[figure_id].draft.candidate
-        own = len(candidate.contributions) or 1
-        if candidate.breakdown != EVERYBODY:
-            return float(own)
-        return float(own + self.in_groups[_table(candidate)])
-
     def _seal(self, case: _Case, withheld: set[str], causes: Mapping[str, str]) -> SealedFigure:
         candidate = case.draft.candidate
-        hidden = candidate.figure_id in withheld
-        reasons = case.finding.reasons
-        if candidate.figure_id in causes:
-            reasons = (*reasons, causes[candidate.figure_id])
-        if candidate.figure_id in self.limited:
-            reasons = (*reasons, LIMIT)
+        figure_id = candidate.figure_id
+        hidden = figure_id in withheld
+        cause = (causes[figure_id],) if figure_id in causes else ()
+        limit = (LIMIT,) if figure_id in self.limited else ()
         return SealedFigure(
-            candidate.figure_id,
+            figure_id,
             self.rules.known_at_us,
             "withhold" if hidden else "publish",
-            reasons,
+            (*case.finding.reasons, *cause, *limit),
             candidate.holdings,
             candidate.panel,
             self.rules.policy.version,
             tuple(sorted(case.guard.waived & {c.holding for c in candidate.contributions})),
-            _as_decimal(case.guard.percent),
+            format(float(case.guard.percent), "g"),
             case.guard.coalition,
             tuple(_withheld(s, case.finding) if hidden else s for s in case.draft.statements),
         )
-
-
-def _system_of(statement: Statement) -> SystemKey:
-    """Return the system of a statement: those of days by day, all months in one."""
-    first = statement.terms[0].unknown
-    start = first.start if first.period == "day" else _CHAIN
-    return (variable_of(statement), first.period, start)
 
 
 def _withheld(statement: Statement, finding: Finding) -> Statement:
@@ -309,21 +260,17 @@ def _old_exhibits(sealed: SealedFigure) -> Iterable[Exhibit]:
         yield Exhibit(key, statement, guard, sealed.known_at_us)
 
 
-def _table(candidate: Candidate) -> tuple[str, str, date]:
+def _table(candidate: Candidate) -> _Table:
     """Return what a figure has in common with its groups'."""
     return (candidate.definition.key, candidate.period, candidate.start)
 
 
-def _smallest_totals(candidates: Iterable[Candidate]) -> dict[tuple[str, str, date], float]:
+def _smallest_totals(candidates: Iterable[Candidate]) -> dict[_Table, float]:
     """Return the smallest positive sum of each KPI and period: as far an unsafe zero must seem to reach."""
-    found: dict[tuple[str, str, date], float] = {}
+    found: dict[_Table, float] = {}
     for candidate in candidates:
         key = _table(candidate)
         total = sum(c.numerator for c in candidate.contributions)
         if total > 0:
             found[key] = min(total, found.get(key, total))
     return found
-
-
-def _as_decimal(percent: Fraction) -> str:
-    return format(float(percent), "g")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines.domain.disclosure.linear import Cover, cheapest_cover
-from pipelines.domain.disclosure.probing import Breach, Prober
+from pipelines.domain.disclosure.probing import Breach, Probing
 from pipelines.domain.disclosure.protection import CoalitionDemand, Demand, Terms
 from pipelines.domain.disclosure.tables import Key
 
@@ -63,7 +63,7 @@ class Choice:
     unprotected: tuple[Key, ...] = ()
 
 
-def choose_withheld(prober: Prober, problem: Problem, most_rounds: int = MOST_ROUNDS) -> Choice:
+def choose_withheld(prober: Probing, problem: Problem, most_rounds: int = MOST_ROUNDS) -> Choice:
     """Choose the cells to withhold.
 
     Args:
@@ -81,7 +81,7 @@ def choose_withheld(prober: Prober, problem: Problem, most_rounds: int = MOST_RO
 class _Search:
     """The state of one search."""
 
-    def __init__(self, prober: Prober, problem: Problem) -> None:
+    def __init__(self, prober: Probing, problem: Problem) -> None:
         self.prober, self.problem = prober, problem
         self.free = sorted(problem.weights)
         self.places = {key: place for place, key in enumerate(self.free)}

@@ -1,0 +1,248 @@
+"""A month's close: what its days say together with the month's own figures, and what they say of the month.
+
+Belongs here: days of one pattern summed up, months as sums of their days, statements of a month that follow
+from all its days. Does not belong here: demands and systems (exposing), movements from month to month
+(enduring).
+
+Days on which the same groups were published of the same factories are one class: of each factory only the sum
+of such days is an unknown. That is what keeps a month small; a day that was withheld is a class of its own.
+"""
+
+import calendar
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from pipelines.domain.disclosure.exposing import Exhibit, Exposure, Link, Sums
+from pipelines.domain.disclosure.exposure import Term, Unknown
+from pipelines.domain.disclosure.statements import APART
+
+_START = 4  # place of the period's start in a figure's id
+_SAME = 1e-6  # relative: a month and its days are the same amount
+_EXACT = 1e-9
+Who = tuple[str, str, str]
+"""Variable, factory, holding."""
+
+
+def first_of(day: date) -> date:
+    """Return the first of a day's month."""
+    return day.replace(day=1)
+
+
+def days_of(month: date) -> list[date]:
+    """Return all days of a month."""
+    return [month + timedelta(days=i) for i in range(calendar.monthrange(month.year, month.month)[1])]
+
+
+def stem_of(figure_id: str) -> str:
+    """Return what the same figure of other days has in common with it."""
+    parts = figure_id.split("/")
+    return "/".join((*parts[:_START], *parts[_START + 1 :]))
+
+
+@dataclass(frozen=True)
+class _Day:
+    """One day: its exhibits by key, and the versions of each amount by the night that first knew them."""
+
+    day: date
+    exhibits: tuple[Exhibit, ...]
+    versions: Mapping[Who, tuple[tuple[Unknown, int], ...]]
+
+    def known_by(self, night: int) -> dict[Who, int]:
+        """Return which version of each amount a night knew."""
+        found = {}
+        for who, versions in self.versions.items():
+            known = [i for i, (_, first) in enumerate(versions) if first <= night]
+            if known:
+                found[who] = known[-1]
+        return found
+
+    def pattern(self, nights: Sequence[int]) -> object:
+        """Return what days must have in common to be summed up."""
+        places = {u: (who, i) for who, given in self.versions.items() for i, (u, _) in enumerate(given)}
+        ranks = {night: i for i, night in enumerate(sorted({e.known_at_us for e in self.exhibits}))}
+        said = tuple(
+            (
+                stem_of(e.key[0]), e.key[2], ranks[e.known_at_us], self.day if e.free else None, e.guard,
+                e.statement.published, bool(e.statement.level_down or e.statement.level_up),
+                tuple(places[t.unknown] for t in e.statement.terms),
+            )
+            for e in self.exhibits
+        )  # fmt: skip
+        return (said, tuple(tuple(sorted(self.known_by(night).items())) for night in nights))
+
+
+def _read_days(exhibits: Iterable[Exhibit]) -> list[_Day]:
+    by_day: dict[date, list[Exhibit]] = {}
+    for exhibit in exhibits:
+        by_day.setdefault(exhibit.statement.terms[0].unknown.start, []).append(exhibit)
+    found = []
+    for day, given in sorted(by_day.items()):
+        versions: dict[Who, dict[Unknown, int]] = {}
+        for e in sorted(given, key=lambda e: (e.known_at_us, e.key)):
+            for t in e.statement.terms:
+                u = t.unknown
+                versions.setdefault((u.variable, u.factory, u.holding), {}).setdefault(u, e.known_at_us)
+        ordered = tuple(sorted(given, key=lambda e: (stem_of(e.key[0]), e.key)))
+        found.append(_Day(day, ordered, {who: tuple(v.items()) for who, v in versions.items()}))
+    return found
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Days of one pattern."""
+
+    days: tuple[_Day, ...]
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether something of these days is withheld, or may be."""
+        return any(e.free or not e.statement.published for e in self.days[0].exhibits)
+
+    def unknown(self, who: Who, version: int) -> Unknown:
+        """Return the sum of an amount over the days."""
+        amount = math.fsum(day.versions[who][version][0].amount for day in self.days)
+        return Unknown(who[0], "day", self.days[0].day, who[1], who[2], amount)
+
+    def unknowns(self) -> dict[Unknown, Unknown]:
+        """Return the sum that each day's unknown is in."""
+        return {
+            day.versions[who][i][0]: self.unknown(who, i)
+            for who, versions in self.days[0].versions.items()
+            for i in range(len(versions))
+            for day in self.days
+        }
+
+    def exhibits(self, sums: Mapping[Unknown, Unknown]) -> list[Exhibit]:
+        """Return what the days say of their sums."""
+        return [_summed(given, sums) for given in zip(*(day.exhibits for day in self.days), strict=True)]
+
+
+def _summed(given: Sequence[Exhibit], sums: Mapping[Unknown, Unknown]) -> Exhibit:
+    """Sum up what days of one pattern say: a coefficient is the mean by amount, rounding adds up.
+
+    A withheld day must stay uncertain by itself; the others of its class are as uncertain as it is. So of
+    levels the largest day's counts, not the sum.
+    """
+    first, said = given[0], [e.statement for e in given]
+    terms = [_mean_term(parts, sums) for parts in zip(*(s.terms for s in said), strict=True)]
+    summed = replace(
+        said[0],
+        terms=tuple(sorted(terms)),
+        down=math.fsum(s.down for s in said),
+        up=math.fsum(s.up for s in said),
+        level_down=max(s.level_down for s in said),
+        level_up=max(s.level_up for s in said),
+    )
+    return replace(first, statement=summed)
+
+
+def _mean_term(parts: Sequence[Term], sums: Mapping[Unknown, Unknown]) -> Term:
+    amount = math.fsum(t.unknown.amount for t in parts)
+    weighted = math.fsum(t.coefficient * t.unknown.amount for t in parts)
+    plain = math.fsum(t.coefficient for t in parts) / len(parts)
+    same = len({t.coefficient for t in parts}) == 1
+    coefficient = parts[0].coefficient if same else (weighted / amount if amount else plain)
+    return Term(sums[parts[0].unknown], coefficient, math.fsum(t.most for t in parts))
+
+
+def close_month(days: Iterable[Exhibit], months: Sequence[Exhibit], month: date) -> Exposure:
+    """Return the system of a month: classes of its days, and the month as their sum.
+
+    Args:
+        days: all exhibits of its days.
+        months: all exhibits of the month itself.
+        month: its first day.
+    """
+    nights = sorted({e.known_at_us for e in months})
+    read = _read_days(days)
+    patterns: dict[object, list[_Day]] = {}
+    for day in read:
+        patterns.setdefault(day.pattern(nights), []).append(day)
+    classes = [_Class(tuple(given)) for given in patterns.values()]
+    sums = [one.unknowns() for one in classes]
+    exhibits = [e for one, given in zip(classes, sums, strict=True) for e in one.exhibits(given)]
+    into = {day: whole for given in sums for day, whole in given.items()}
+    largest: dict[Unknown, float] = {}
+    for day_unknown, whole in into.items():
+        largest[whole] = max(largest.get(whole, 0.0), day_unknown.amount)
+    asked = {u for one, given in zip(classes, sums, strict=True) if one.is_hidden for u in given.values()}
+    wholes: dict[Unknown, int] = {}
+    for e in sorted(months, key=lambda e: e.known_at_us):
+        for t in e.statement.terms:
+            wholes.setdefault(t.unknown, e.known_at_us)
+    links = [link for u, night in wholes.items() if (link := _link(u, night, read, into, month)) is not None]
+    return Exposure([*exhibits, *months], links, Sums(largest, frozenset(asked) | wholes.keys()))
+
+
+def _link(
+    whole: Unknown, night: int, days: Sequence[_Day], into: Mapping[Unknown, Unknown], month: date
+) -> Link | None:
+    """Return a month's amount as the sum of its days, as the same night knew them.
+
+    What the days lack is one more part, unless they lack nothing. Null: the days have more than the month, so
+    they are other amounts.
+    """
+    who = (whole.variable, whole.factory, whole.holding)
+    known = [day.versions[who][day.known_by(night)[who]][0] for day in days if who in day.known_by(night)]
+    rest = whole.amount - math.fsum(u.amount for u in known)
+    if not known or rest < -_EXACT * abs(whole.amount):
+        return None
+    parts = tuple(dict.fromkeys(into[u] for u in known))
+    if rest <= _EXACT * abs(whole.amount) and len(known) == len(days_of(month)):
+        return Link(whole, parts)
+    return Link(
+        whole, (*parts, whole._replace(variable=f"{whole.variable}{APART}rest", amount=max(0.0, rest)))
+    )
+
+
+def implied_months(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> list[Exhibit]:
+    """Return what follows for a month where all of its days were published for the same factories.
+
+    Args:
+        days: exhibits of a variable's days, published or free.
+        months: those of its months: an amount that is the same up to rounding is the same unknown.
+    """
+    known: dict[tuple[str, date, str], list[Unknown]] = {}
+    for e in months:
+        for t in e.statement.terms:
+            known.setdefault((t.unknown.variable, t.unknown.start, t.unknown.factory), []).append(t.unknown)
+    newest: dict[tuple[str, str, date], dict[date, Exhibit]] = {}
+    for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
+        day = e.statement.terms[0].unknown.start
+        newest.setdefault((stem_of(e.key[0]), e.key[2], first_of(day)), {})[day] = e
+    found = []
+    for (_, _, month), given in sorted(newest.items()):
+        ordered = [given[day] for day in sorted(given)]
+        panels = {tuple(t.unknown.factory for t in e.statement.terms) for e in ordered}
+        if len(ordered) == len(days_of(month)) and len(panels) == 1:
+            found.append(_implied(ordered, month, known))
+    return found
+
+
+def _implied(
+    days: Sequence[Exhibit], month: date, known: Mapping[tuple[str, date, str], Sequence[Unknown]]
+) -> Exhibit:
+    terms = []
+    for parts in zip(*(e.statement.terms for e in days), strict=True):
+        first = parts[0].unknown
+        amount = math.fsum(t.unknown.amount for t in parts)
+        own = Unknown(first.variable, "month", month, first.factory, first.holding, amount)
+        same = [
+            u
+            for u in known.get((first.variable, month, first.factory), ())
+            if abs(u.amount - amount) <= _SAME * abs(amount)
+        ]
+        terms.append(_mean_term(parts, {first: min(same, default=own)}))
+    last = max(days, key=lambda e: (e.free, e.key))
+    said = replace(
+        last.statement,
+        terms=tuple(sorted(terms)),
+        down=math.fsum(e.statement.down for e in days),
+        up=math.fsum(e.statement.up for e in days),
+    )
+    night = max(e.known_at_us for e in days)
+    return replace(
+        last, key=(last.key[0], f"{last.key[1]}month", last.key[2]), statement=said, known_at_us=night
+    )

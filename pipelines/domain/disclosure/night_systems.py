@@ -1,0 +1,230 @@
+"""The systems of a night: which statements are attacked together, and what is withheld in each.
+
+Belongs here: days, closes of months, chains of months; one system's choice. Does not belong here: the order
+of systems, reasons and seals (release), the search itself (secondary).
+
+    day         all that was ever said of one day
+    close       a month's own figures and its days
+    chain       all months: their figures, years of twelve, months that follow from all their days
+    persistent  the same, to who knows that amounts move little from month to month
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from pipelines.domain.disclosure.candidates import Candidate
+from pipelines.domain.disclosure.enduring import EnduringProber, movements
+from pipelines.domain.disclosure.exposing import Exhibit, Exposure, variable_of
+from pipelines.domain.disclosure.exposure import Statement
+from pipelines.domain.disclosure.linear import LimitReachedError
+from pipelines.domain.disclosure.months import close_month, days_of, implied_months, stem_of
+from pipelines.domain.disclosure.probing import Prober, attainable
+from pipelines.domain.disclosure.protection import CoalitionDemand
+from pipelines.domain.disclosure.secondary import Problem, choose_withheld
+from pipelines.domain.disclosure.siblings import Judge, Sibling, SiblingSums, families
+from pipelines.domain.disclosure.tables import Key
+
+EVERYBODY: Final = "cluster"
+DAY: Final = "day"
+CLOSE: Final = "close"
+CHAIN: Final = "chain"
+PERSISTENT: Final = "persistent"
+ALWAYS: Final = date.min
+
+
+class SystemKey(NamedTuple):
+    """A system: its variable, its kind, the first date of its day or month."""
+
+    variable: str
+    kind: str
+    start: date
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure of tonight that is or may be published, or is withheld: what siblings are made of.
+
+    Args:
+        candidate: the figure.
+        exhibits: what it says, in the order of its statements.
+        weight: what is lost if it is withheld.
+    """
+
+    candidate: Candidate
+    exhibits: tuple[Exhibit, ...]
+    weight: float
+
+
+class NightSystems:
+    """What was said before tonight, by system, and which systems tonight touches.
+
+    Args:
+        old: exhibits of the past.
+        tonight: statements of tonight's figures.
+        judge: the primary rules for the contributions of several groups.
+        persistence_percent: by how much amounts are taken to move; null: nobody takes them to.
+    """
+
+    def __init__(
+        self, old: Sequence[Exhibit], tonight: Iterable[Statement], judge: Judge,
+        persistence_percent: Fraction | None,
+    ) -> None:  # fmt: skip
+        self._judge, self._percent = judge, persistence_percent
+        self._old: defaultdict[str, list[Exhibit]] = defaultdict(list)
+        for exhibit in old:
+            self._old[variable_of(exhibit.statement)].append(exhibit)
+        self._months: set[tuple[str, date]] = set()
+        self._days: defaultdict[tuple[str, str, date], set[date]] = defaultdict(set)
+        for statement in (*tonight, *(e.statement for e in old if e.statement.published)):
+            start, variable = _start(statement), variable_of(statement)
+            if _is_of_days(statement):
+                self._days[variable, stem_of(statement.figure_id), start.replace(day=1)].add(start)
+            elif _is_of_one_month(statement):
+                self._months.add((variable, start))
+
+    def of(self, statement: Statement) -> set[SystemKey]:
+        """Return the systems in which a statement says something new.
+
+        A day concerns its month where that has figures of its own, and the chain where all of its days are
+        there.
+        """
+        variable, start = variable_of(statement), _start(statement)
+        month = start.replace(day=1)
+        chain = {SystemKey(variable, CHAIN, ALWAYS)}
+        if self._percent is not None:
+            chain.add(SystemKey(variable, PERSISTENT, ALWAYS))
+        if not _is_of_days(statement):
+            close = {SystemKey(variable, CLOSE, month)} if _is_of_one_month(statement) else set()
+            return chain | close
+        found = {SystemKey(variable, DAY, start)}
+        if (variable, month) in self._months:
+            found.add(SystemKey(variable, CLOSE, month))
+        whole = len(self._days[variable, stem_of(statement.figure_id), month]) == len(days_of(month))
+        return found | chain if whole else found
+
+    def withhold(
+        self, key: SystemKey, figures: Mapping[str, Shown], *, with_past: bool = True
+    ) -> tuple[set[str], bool]:
+        """Return which free figures must be withheld in a system, and whether a limit was reached.
+
+        Where the solver's limit is reached, the groups are withheld; if that isn't enough, everything.
+
+        Args:
+            key: the system.
+            figures: tonight's, by id.
+            with_past: false: as if nothing had been published before.
+        """
+        old = self._old[key.variable] if with_past else []
+        new = [e for shown in figures.values() for e in shown.exhibits]
+        exhibits = [e for e in (*new, *old) if _concerns(e.statement, key)]
+        free = {e.key[0] for e in exhibits if e.free}
+        groups = {i for i in free if figures[i].candidate.breakdown != EVERYBODY}
+        for given in (set[str](), groups):
+            rest = [_hidden(e) if e.key[0] in given else e for e in exhibits]
+            try:
+                return given | self._choose(key, rest, figures), bool(given)
+            except LimitReachedError:
+                continue
+        return free, True
+
+    def _exposure(self, kind: str, start: date, exhibits: Sequence[Exhibit]) -> Exposure:
+        if kind == DAY:
+            return Exposure(exhibits)
+        days = [e for e in exhibits if _is_of_days(e.statement)]
+        months = [e for e in exhibits if not _is_of_days(e.statement)]
+        if kind == CLOSE:
+            return close_month(days, months, start)
+        shown = [e for e in days if e.shown and not e.statement.known_to_all]
+        fixed = [e for e in shown if not e.free]
+        implied = {e.key: e for e in (*implied_months(shown, months), *implied_months(fixed, months))}
+        return Exposure([*months, *implied.values()])
+
+    def _choose(self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]) -> set[str]:
+        exposure = self._exposure(key.kind, key.start, exhibits)
+        weights = {e.key: figures[e.key[0]].weight for e in exposure.rows if e.free}
+        if not weights:
+            return set()
+        everything, persistent = frozenset(weights), key.kind == PERSISTENT
+        demands = exposure.holding_demands()
+        if not persistent:
+            demands[:0] = exposure.cell_demands()
+        amounts = math.fsum(abs(u.amount) for u in exposure.unknowns)
+        needed = max([amounts, *(max(d.up, d.down) for d in demands)])
+        prober = self._enduring(exposure, needed) if persistent else Prober(exposure.system(), needed)
+        only_tonight = not persistent and len(weights) == len(exposure.rows)
+
+        def lower(demand: CoalitionDemand) -> list[CoalitionDemand]:
+            """Ask no more than can be had if all of tonight's is withheld."""
+            prober.withhold(everything)
+            return [demand] if only_tonight else attainable(prober, demand)
+
+        beside = [] if persistent else families(_siblings(figures, key, everything))
+        sums = SiblingSums(beside, exposure, self._judge, lower)
+
+        def further(withheld: frozenset[Key]) -> list[CoalitionDemand]:
+            found = list(sums.demands(withheld))
+            prober.withhold(withheld)
+            return found
+
+        lowered = [d for demand in demands for d in lower(demand)]
+        problem = Problem(lowered, further, weights, frozenset(), frozenset(), everything)
+        choice = choose_withheld(prober, problem)
+        if choice.limited or choice.unprotected:
+            raise LimitReachedError
+        return {key[0] for key in choice.withheld}
+
+    def _enduring(self, exposure: Exposure, needed: float) -> EnduringProber:
+        system, newest = exposure.system(), exposure.newest()
+
+        def make(steps: int) -> Prober:
+            return Prober(replace(system, held=movements(exposure.unknowns, newest, steps)), needed)
+
+        return EnduringProber(make, self._percent or Fraction(0))
+
+
+def _start(statement: Statement) -> date:
+    return statement.terms[0].unknown.start
+
+
+def _is_of_days(statement: Statement) -> bool:
+    return statement.terms[0].unknown.period == "day"
+
+
+def _is_of_one_month(statement: Statement) -> bool:
+    return not _is_of_days(statement) and len({t.unknown.start for t in statement.terms}) == 1
+
+
+def _concerns(statement: Statement, key: SystemKey) -> bool:
+    """Say whether a system needs a statement."""
+    if variable_of(statement) != key.variable:
+        return False
+    if key.kind == DAY:
+        return _is_of_days(statement) and _start(statement) == key.start
+    if key.kind == CLOSE:
+        of_one = _is_of_days(statement) or _is_of_one_month(statement)
+        return of_one and _start(statement).replace(day=1) == key.start
+    return True
+
+
+def _hidden(exhibit: Exhibit) -> Exhibit:
+    """Return an exhibit that is withheld though it is safe by itself."""
+    said = replace(exhibit.statement, published=False, down=0.0, up=0.0)
+    return replace(exhibit, free=False, statement=said)
+
+
+def _siblings(figures: Mapping[str, Shown], key: SystemKey, free: frozenset[Key]) -> Iterable[Sibling]:
+    """Return the figures with a statement about a system's own unknowns."""
+    for shown in figures.values():
+        for exhibit in shown.exhibits if shown.candidate.paired is None else ():
+            days = _is_of_days(exhibit.statement)
+            if _concerns(exhibit.statement, key) and days == (key.kind == DAY):
+                withheld = not exhibit.shown
+                fixed = exhibit.key not in free and not withheld
+                own = (*exhibit.key, "kept") if fixed else exhibit.key
+                coalition = exhibit.guard.coalition
+                yield Sibling(own, shown.candidate, exhibit.statement, withheld, coalition)

@@ -1,0 +1,155 @@
+"""Days, months and years together, and who knows that amounts move little from month to month."""
+
+from datetime import date, timedelta
+
+from pipelines.domain.disclosure.candidates import Candidate
+from pipelines.domain.disclosure.exposure import SealedFigure
+from pipelines.domain.disclosure.release import Checks, admits
+from tests.domain.release_night import ALL, Amounts, equal, kwh, night, outcome, rules
+
+TEN = [f"f{i}" for i in range(10)]
+MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
+
+
+NO_PERSISTENCE = Checks(persistence=False)
+
+
+def publish(candidates: list[Candidate], past: list[SealedFigure], checks: Checks = ALL) -> dict[str, str]:
+    """Judge one more night and remember it."""
+    decided = night(candidates, past, rules(night=len(past) + 1), checks)
+    past += decided.values()
+    return outcome(decided)
+
+
+def every_day(amounts: Amounts, month: date, days: int, past: list[SealedFigure]) -> None:
+    for i in range(days):
+        publish([kwh(amounts, start=month + timedelta(days=i))], past)
+
+
+def test_a_withheld_day_is_not_the_month_minus_the_other_days() -> None:
+    # 30 days of ten firms, on the 31st only two have data: that day's total is withheld, 2 x 1000; the month
+    # is the 30 days and that one
+    past: list[SealedFigure] = []
+    every_day(equal(1000.0, *TEN), MAY, 30, past)
+    last: Amounts = {"f0": 1500.0, "f1": 500.0}
+    assert publish([kwh(last, start=date(2026, 5, 31))], past) == {
+        "* energy_kwh": "min_contributors;p_percent"
+    }
+    month = {**equal(30_000.0, *TEN), "f0": 31_500.0, "f1": 30_500.0}
+    told = publish([kwh(month, period="month", start=MAY)], past)
+    assert told == {"* energy_kwh month 2026-05": "differencing"}
+
+
+def test_a_month_of_days_that_were_all_published_is_published() -> None:
+    past: list[SealedFigure] = []
+    every_day(equal(1000.0, *TEN), MAY, 31, past)
+    told = publish([kwh(equal(31_000.0, *TEN), period="month", start=MAY)], past)
+    assert told == {"* energy_kwh month 2026-05": "publish"}
+
+
+def test_a_day_that_is_published_late_does_not_reveal_itself_by_its_month() -> None:
+    # 30 days of May for ten firms, the month of ten firms published before the 31st, on which nine have data
+    # (f9 is unknown): month - days = the 31st of all; with the nine's it is f9's 31st
+    past: list[SealedFigure] = []
+    every_day(equal(1000.0, *TEN), MAY, 30, past)
+    month = equal(31_000.0, *TEN)
+    assert publish([kwh(month, period="month", start=MAY)], past) == {"* energy_kwh month 2026-05": "publish"}
+    last = kwh(equal(1000.0, *TEN[:9]), start=date(2026, 5, 31))
+    told = publish([last], past)
+    # f9's 31st is told by nobody, so it is no secret of a figure; its month hides among the others'
+    assert told == {"* energy_kwh": "publish"}
+
+
+def year(amounts: Amounts, first: date) -> list[tuple[date, Amounts]]:
+    months = [first.year * 12 + first.month - 1 + i for i in range(12)]
+    return [(date(m // 12, m % 12 + 1, 1), amounts) for m in months]
+
+
+def times(amounts: Amounts, factor: float) -> Amounts:
+    return {f: a * factor for f, a in amounts.items() if isinstance(a, float)}
+
+
+def test_two_years_of_twelve_months_whose_difference_is_one_firms_month_are_not_both_published() -> None:
+    # The first year ends with December; the second loses January 2025 and gains January 2026. All firms have
+    # 1000 a month, but in January 2026 only f0-f2 have anything, f0 3000: the difference is
+    # -10 x 1000 + 3000 + 10 + 10, with January 2025 (published) it gives 3020 of three firms.
+    first = year(equal(1000.0, *TEN), date(2025, 1, 1))
+    second: list[tuple[date, Amounts]] = [
+        *first[1:], (date(2026, 1, 1), {"f0": 3000.0, "f1": 10.0, "f2": 10.0}),
+    ]  # fmt: skip
+    past: list[SealedFigure] = []
+    january = kwh(first[0][1], period="month", start=date(2025, 1, 1))
+    one = kwh(times(first[0][1], 12), period="rolling12", start=date(2025, 1, 1), months=first)
+    assert set(publish([january, one], past).values()) == {"publish"}
+    amounts = {**times(first[0][1], 11), "f0": 14_000.0, "f1": 11_010.0, "f2": 11_010.0}
+    two = kwh(amounts, period="rolling12", start=date(2025, 2, 1), months=second)
+    months = kwh(second[-1][1], period="month", start=date(2026, 1, 1))
+    assert publish([months, two], past) == {
+        "* energy_kwh month 2026-01": "p_percent", "* energy_kwh rolling12 2025-02": "differencing",
+    }  # fmt: skip
+
+
+def test_a_rolling_year_is_published_beside_its_months() -> None:
+    months = year(equal(1000.0, *TEN), date(2025, 1, 1))
+    past: list[SealedFigure] = []
+    for start, amounts in months[:-1]:
+        publish([kwh(amounts, period="month", start=start)], past)
+    told = publish(
+        [
+            kwh(months[-1][1], period="month", start=date(2025, 12, 1)),
+            kwh(equal(12_000.0, *TEN), period="rolling12", start=date(2025, 1, 1), months=months),
+        ],
+        past,
+    )
+    assert set(told.values()) == {"publish"}
+
+
+def in_june(newcomer: float, checks: Checks = ALL) -> str:
+    past: list[SealedFigure] = []
+    publish([kwh(equal(1000.0, *TEN), period="month", start=MAY)], past)
+    june = kwh({**equal(1000.0, *TEN), "new": newcomer}, period="month", start=JUNE)
+    return next(iter(publish([june], past, checks).values()))
+
+
+def test_a_big_newcomer_shows_in_the_mean_of_ten_in_may_and_eleven_in_june_and_a_small_one_does_not() -> None:
+    # The ten had 10000 in May: in June within 9500 and 10500. June's 11000 minus that leaves 500 to 1500 for
+    # a newcomer of 1000: wider than 900 to 1100. One of 9000 (less than half) is left 8500 to 9500: not
+    # 8100 to 9900.
+    assert in_june(1000.0) == "publish"
+    assert in_june(9000.0) == "differencing"
+    assert in_june(9000.0, NO_PERSISTENCE) == "publish"
+
+
+def test_newcomers_are_admitted_where_the_coming_month_stays_safe() -> None:
+    past: list[SealedFigure] = []
+    publish([kwh(equal(1000.0, *TEN), period="month", start=MAY)], past)
+    common = kwh(equal(1000.0, *TEN), period="month", start=JUNE)
+
+    def with_newcomer(amount: float) -> Candidate:
+        return kwh({**equal(1000.0, *TEN), "new": amount}, period="month", start=JUNE)
+
+    assert admits(with_newcomer(1000.0), common, past, rules(night=2))
+    assert not admits(with_newcomer(9000.0), common, past, rules(night=2))
+    assert admits(with_newcomer(9000.0), common, past, rules(night=2), NO_PERSISTENCE)
+
+
+def test_where_amounts_moved_more_than_expected_the_smallest_possible_move_is_taken() -> None:
+    # 10000 in May, 12000 in June: with 5 % that can't be. With 20 % each has 1.2 times its May, whatever that
+    # was: nobody's May is known any better.
+    past: list[SealedFigure] = []
+    publish([kwh(equal(1000.0, *TEN), period="month", start=MAY)], past)
+    june = kwh(equal(1200.0, *TEN), period="month", start=JUNE)
+    assert publish([june], past) == {"* energy_kwh month 2026-06": "publish"}
+
+
+def test_a_month_that_all_its_days_tell_counts_before_its_own_figure_is_there() -> None:
+    # May of ten as a month; June's days of ten and a newcomer of nine tenths of the others together: the last
+    # day of June would complete the month
+    past: list[SealedFigure] = []
+    publish([kwh(equal(30_000.0, *TEN), period="month", start=MAY)], past)
+    june: Amounts = {**equal(1000.0, *TEN), "new": 9000.0}
+    every_day(june, JUNE, 29, past)
+    last = [kwh(june, start=date(2026, 6, 30))]
+    assert outcome(night(last, past, rules(night=99))) == {"* energy_kwh": "differencing"}
+    without = NO_PERSISTENCE
+    assert outcome(night(last, past, rules(night=99), without)) == {"* energy_kwh": "publish"}
