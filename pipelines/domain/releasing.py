@@ -16,11 +16,10 @@ import polars as pl
 
 from pipelines.domain.benchmarks import Comparison, FactoryFigures, Prospect, level, named_reference, trend
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition
-from pipelines.domain.disclosure.candidates import Candidate
 from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.figure_rules import judge_contributions, rules_of
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
-from pipelines.domain.disclosure.release import Checks, ReleaseRules, judge
+from pipelines.domain.disclosure.release import ALL_CHECKS, Checks, ReleaseRules, admits, judge
 from pipelines.domain.kpi_formulas import Catalogue, Definition, Element
 from pipelines.domain.panels import PANEL_KEPT, PanelBook
 from pipelines.domain.peer_groups import (
@@ -90,7 +89,7 @@ def release_periods(
     periods: Sequence[tuple[date, PeriodName]],
     scene: Scene,
     past: Sequence[SealedFigure],
-    checks: Checks = Checks(),  # noqa: B008 - frozen
+    checks: Checks = ALL_CHECKS,
 ) -> NightRelease:
     """Judge the figures of some periods and say what is published of them.
 
@@ -143,7 +142,7 @@ class _Offering:
         checks: Checks,
     ) -> None:
         self._scene, self._figures, self._panels, self._month = scene, figures, panels, month
-        self._admits = partial(_admits, past=past, rules=rules, checks=checks)
+        self._admits = partial(admits, past=past, rules=rules, checks=checks)
         self._fixed = checks.fixed_panel
         self._processes = dict(scene.processes.select("factory", _PROCESS).drop_nulls().iter_rows())
         self._holdings = cache(partial(holdings_on, scene.cluster))
@@ -192,7 +191,7 @@ class _Offering:
         if candidate.statistic == "order_statistic":
             return True
         rules = rules_of(self._scene.cluster.policy.classes[definition.disclosure_class], definition)
-        consents = waived(self._scene.cluster, definition.kpi, candidate.start)
+        consents = waived(self._scene.cluster, definition.kpi, self._month)
         return not any(
             rest and judge_contributions(definition, rest, rules, consents).reasons for rest in prospect.rests
         )
@@ -323,14 +322,3 @@ def _status(prospect: Prospect, decision: SealedFigure, fewest: int) -> str:
     if could_pass and not prospect.covered:
         return "insufficient_coverage"
     return _PUBLISHED if decision.decision == "publish" else _WITHHELD
-
-
-def _admits(
-    wide: Candidate, common: Candidate, *, past: Sequence[SealedFigure], rules: ReleaseRules, checks: Checks
-) -> bool:
-    """Say whether newcomers may enter: nothing is lost that could be published without them."""
-
-    def passes(candidate: Candidate) -> bool:
-        return judge([candidate], past, rules, checks)[candidate.figure_id].decision == "publish"
-
-    return passes(wide) or not passes(common)

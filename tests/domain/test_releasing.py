@@ -1,97 +1,29 @@
 """What a night releases about a cluster, worked by hand."""
 
 from dataclasses import replace
-from datetime import date, datetime
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from datetime import date
+from typing import Literal
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
+from pipelines.domain.cluster import ClassPolicy, DisclosurePolicy
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
 from pipelines.domain.disclosure.policy import TablePolicy
-from pipelines.domain.kpi_formulas import Grid
-from pipelines.domain.periods import PeriodName
-from pipelines.domain.releasing import Scene, contributors_label, release_periods
-from pipelines.reference.kpis import kpi_book
+from pipelines.domain.releasing import contributors_label
 from pipelines.schemas.tables import KPIS, RELEASES
-
-DAY = date(2025, 11, 10)
-NIGHT = datetime(2025, 11, 11, 3, tzinfo=ZoneInfo("Asia/Seoul"))
-NEWEST = {d.kpi: d for d in kpi_book().newest()}
-CATALOGUE = {
-    **kpi_book().released(),
-    "energy_kwh_per_unit@1": replace(
-        NEWEST["energy_kwh_per_unit"], grids={"forged": Grid(0.05, 1.0), "cast": Grid(0.25, 4.0)}
-    ),
-}
-KPI_SCHEMA = {
-    "day": pl.Date, "period": pl.String, "level": pl.String, "subject": pl.String, "kpi": pl.String,
-    "definition_version": pl.String, "numerator": pl.Float64, "denominator": pl.Float64, "value": pl.Float64,
-    "unit": pl.String, "reason": pl.String, "coverage": pl.Float64, "product_class": pl.String,
-    "status": pl.String, "sums": pl.List(pl.Float64), "weight": pl.Float64, "covered": pl.Float64,
-}  # fmt: skip
-PER_UNIT = "energy_kwh_per_unit"
-Row = dict[str, Any]
-
-
-def cluster(holdings: str) -> ClusterDefinition:
-    """Make a cluster of factories f0, f1, ...: the n-th belongs to the holding of the n-th letter."""
-    return ClusterDefinition(
-        cluster="demo",
-        name_ko="",
-        name_en="",
-        zone="Asia/Seoul",
-        geography="KR",
-        members=tuple(Member(f"m{n}", "", "", holding) for n, holding in enumerate(holdings)),
-        factories=tuple(Factory(f"f{n}", f"m{n}", date(2025, 1, 1)) for n in range(len(holdings))),
-        gateways=(),
-        policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(3))}),
-    )
-
-
-def row(
-    factory: int, kpi: str, numerator: float | None, denominator: float | None = None, **more: object
-) -> Row:
-    ratio = not NEWEST[kpi].is_total
-    known = numerator is not None and not (ratio and not denominator)
-    value = (numerator / denominator if ratio and denominator else numerator) if known else None
-    return {
-        "day": DAY, "period": "day", "level": "factory", "subject": f"f{factory}", "kpi": kpi,
-        "definition_version": "1", "numerator": numerator, "denominator": denominator, "value": value,
-        "unit": NEWEST[kpi].unit,
-        "reason": None if known else "missing_element:x", "coverage": 1.0 if known else 0.0,
-        "product_class": "forged", "status": "final",
-        "sums": [numerator, denominator] if ratio and known else [numerator] if known else None, **more,
-    }  # fmt: skip
+from tests.domain.comparing import DAY, KPI_SCHEMA, NIGHT, PER_UNIT, Row, by_id, cluster, night, row
 
 
 def release(
     rows: list[Row], holdings: str, processes: list[str] | None = None, policy_k: int = 3
 ) -> dict[str, Row]:
-    named = ["forming"] * len(holdings) if processes is None else processes
-    groups = pl.DataFrame(
-        [(f"f{n}", process) for n, process in enumerate(named)], schema=["factory", "process"], orient="row"
-    )
     who = replace(cluster(holdings), policy=DisclosurePolicy("1", {"A": ClassPolicy(TablePolicy(policy_k))}))
-    return released(rows, who, groups, (DAY, "day"))
-
-
-def released(
-    rows: list[Row],
-    who: ClusterDefinition,
-    groups: pl.DataFrame,
-    *periods: tuple[date, PeriodName],
-    known_at: datetime = NIGHT,
-) -> dict[str, Row]:
-    kpis = pl.DataFrame(rows, schema=KPI_SCHEMA, orient="row")
-    scene = Scene(who, groups, CATALOGUE, kpi_book().elements, known_at)
-    frame = release_periods(kpis, periods, scene, ()).figures
-    assert frame.schema == pl.Schema(FIGURE_SCHEMA)
-    return {figure["figure_id"]: figure for figure in frame.iter_rows(named=True)}
+    found = night(rows, who, (DAY, "day"), processes=processes or ())
+    assert found.figures.schema == pl.Schema(FIGURE_SCHEMA)
+    return by_id(found)
 
 
 def cluster_figure(figures: dict[str, Row], kpi: str) -> Row:
@@ -138,8 +70,7 @@ def test_months_and_years_are_figures_of_their_own(
 ) -> None:
     rows = [row(n, "energy_kwh", 100.0, day=first, period=period) for n in range(4)]
     rows += [row(n, "energy_kwh", 5.0, day=first) for n in range(4)]
-    groups = pl.DataFrame({"factory": [], "process": []}, schema={"factory": pl.String, "process": pl.String})
-    figures = released(rows, cluster("abcd"), groups, (first, period), known_at=NIGHT.replace(year=2026))
+    figures = by_id(night(rows, cluster("abcd"), (first, period), known_at=NIGHT.replace(year=2026)))
     figure = figures[f"demo/cluster/*/{period}/{first}/energy_kwh@1"]
     assert (figure["value"], figure["period"]) == (400.0, period)
     assert (figure["period_start"], figure["period_end"]) == (first, end)
