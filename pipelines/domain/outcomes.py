@@ -34,8 +34,8 @@ MEANINGS: Final[dict[ExitCode, tuple[str, str]]] = {
         "파일이나 인수를 사용할 수 없습니다. 파일·행·열과 조치를 한 줄로 알려 줍니다.",
     ),
     ExitCode.INCONSISTENT: (
-        "A table contradicts itself: totals that don't add up, values of two vintages in one row.",
-        "표의 값이 서로 맞지 않습니다(합계 불일치, 한 행에 서로 다른 판의 값).",
+        "A table contradicts itself (totals, vintages), the ledger was changed, or releases tell too much.",
+        "표의 값이 서로 맞지 않거나(합계, 판), 원장이 변조되었거나, 공개 수치를 모으면 개별 값이 드러납니다.",
     ),
     ExitCode.PROTECTION_UNREACHABLE: (
         "No choice of withheld cells protects everybody; nothing is written.",

@@ -163,7 +163,7 @@ def chain_attack(june: dict[str, float]) -> Attack:
 
 
 def test_where_the_releases_refute_five_per_cent_the_smallest_that_they_do_not_is_taken() -> None:
-    # 300 -> 350: somebody rose by a sixth at least: 16.7 %. a knows that it rose by 30 %, and sees 200 -> 220.
+    # 300 -> 350: somebody rose by a sixth at least: 16.7 %. a knows that it rose by 30 %: 200 -> 220.
     attack = chain_attack({"a-1": 130.0, "b-1": 110.0, "c-1": 110.0})
     assert attack.share(()) == pytest.approx(0.167)
     assert attack.share((attack.holdings.index("a"),)) == pytest.approx(0.1, abs=1.1e-3)
@@ -185,7 +185,7 @@ def test_a_holding_that_waived_gives_no_alarm_unless_another_figure_promised() -
     day = unknowns("day", DAY, {"a-1": 90, "b-1": 100, "c-1": 110, "d-1": 80})
     pair = [sealed("all", 1, day, waived="d"), sealed("three", 1, of(day, "abc"), waived="d")]
     assert not audit(pair, 0, FIVE).alarms
-    assert [r.holding for r in audit([*pair, sealed("again", 2, day, half=1)], 0, FIVE).alarms] == ["d"]
+    assert [r.holding for r in audit([*pair, sealed("again", 2, day)], 0, FIVE).alarms] == ["d"]
 
 
 def test_as_many_work_together_as_were_promised_and_no_more_than_asked() -> None:
@@ -243,7 +243,7 @@ def test_without_releases_there_is_nothing_to_report() -> None:
 
 
 def random_history(seed: int) -> list[SealedFigure]:
-    """Return days and months of five or six holdings: groups overlap, some figures are withheld, data late."""
+    """Return days and months of a few holdings: groups overlap, some figures are withheld, data late."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     factories = [f"{chr(97 + n)}-1" for n in range(rng.choice([5, 6]))] + ["a-2"]
     days = days_of(MAY)[: rng.choice([2, 3])]

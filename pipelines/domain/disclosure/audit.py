@@ -19,7 +19,7 @@ from typing import Final, Literal
 import numpy as np
 
 from pipelines.domain.disclosure.audit_attack import Attack, Coalition, Group
-from pipelines.domain.disclosure.audit_systems import Equations, History, Release, Said, histories
+from pipelines.domain.disclosure.audit_systems import REST, Equations, History, Release, Said, histories
 from pipelines.domain.disclosure.exposure import SealedFigure, Unknown
 
 AttackerKind = Literal["exact", "persistent"]
@@ -96,6 +96,7 @@ class _Subject:
     Args:
         holding: as in AuditRow.
         figure_id: likewise.
+        variable: likewise.
         period: likewise.
         start: likewise.
         weights: coefficient of each unknown.
@@ -108,6 +109,7 @@ class _Subject:
 
     holding: str
     figure_id: str
+    variable: str
     period: str
     start: date
     weights: Mapping[Unknown, float]
@@ -176,7 +178,7 @@ class _Auditor:
         self.variable, self.history, self.most = variable, history, most
         self.days, self.months, self.chain = history.days(), history.months(), history.chain()
         self.systems = len(self.days) + len(self.months) + 2 * bool(self.chain.equations)
-        self.tightest: dict[tuple[str, AttackerKind], AuditRow] = {}
+        self.tightest: dict[tuple[str, str, AttackerKind], AuditRow] = {}
         self.alarms: list[AuditRow] = []
 
     def run(self, share: float) -> Iterable[None]:
@@ -204,7 +206,7 @@ class _Auditor:
     def rows(self) -> list[AuditRow]:
         """Return the tightest of each holding and attacker, and all alarms."""
         found = {*self.tightest.values(), *self.alarms}
-        return sorted(found, key=lambda r: (r.holding, r.figure_id, r.attacker, r.start, r.period))
+        return sorted(found, key=_order)
 
     def _attack(self, attack: Attack, kind: AttackerKind, periods: Sequence[str]) -> None:
         there = set(attack.equations.unknowns)
@@ -212,7 +214,7 @@ class _Auditor:
             self._ask(attack, kind, subject)
 
     def _ask(self, attack: Attack, kind: AttackerKind, subject: _Subject) -> None:
-        key = (subject.holding, kind)
+        key = (subject.holding, subject.variable, kind)
         before = self.tightest.get(key)
         found = _tightest(attack, subject, _FREE if before is None else before.tightest)
         if before is not None and found is None:
@@ -231,7 +233,7 @@ class _Auditor:
         return AuditRow(
             holding=subject.holding,
             figure_id=subject.figure_id,
-            variable=self.variable,
+            variable=subject.variable,
             period=subject.period,
             start=subject.start,
             attacker=kind,
@@ -248,16 +250,13 @@ class _Auditor:
 
     def _holdings(self, equations: Equations) -> list[_Subject]:
         """Return what each holding must keep of each period of a system."""
-        parts: defaultdict[tuple[str, str, date], list[Unknown]] = defaultdict(list)
+        parts: defaultdict[tuple[str, str, str, date], list[Unknown]] = defaultdict(list)
         for unknown in equations.unknowns:
-            if unknown.variable == self.variable:
-                parts[unknown.holding, unknown.period, unknown.start].append(unknown)
-        subjects = []
-        for (holding, period, start), unknowns in sorted(parts.items()):
-            for version in self._versions(unknowns):
-                subject = self._holding(holding, period, start, version)
-                subjects += [] if subject is None else [subject]
-        return subjects
+            if not unknown.variable.endswith(REST):
+                parts[unknown.holding, unknown.variable, unknown.period, unknown.start].append(unknown)
+        versions = [v for _, unknowns in sorted(parts.items()) for v in self._versions(unknowns)]
+        subjects = [self._holding(version) for version in versions]
+        return [subject for subject in subjects if subject is not None]
 
     def _versions(self, unknowns: Sequence[Unknown]) -> list[tuple[Unknown, ...]]:
         """Return a holding's amounts as they stood after each night that told any."""
@@ -269,20 +268,19 @@ class _Auditor:
             found[at] = tuple(sorted(now.values()))
         return list(dict.fromkeys(found.values()))
 
-    def _holding(
-        self, holding: str, period: str, start: date, unknowns: Sequence[Unknown]
-    ) -> _Subject | None:
-        amount = math.fsum(u.amount for u in unknowns)
+    def _holding(self, unknowns: Sequence[Unknown]) -> _Subject | None:
+        """Return what a holding must keep of some amounts; null: none of it, or there is none."""
+        variable, period, start, _, holding, _ = unknowns[0]
+        amount = abs(math.fsum(u.amount for u in unknowns))
         promises: list[Said] = [
             s for u in unknowns for s in self.history.promises(u) if holding not in s.waived
         ]
-        if amount <= 0 or not promises or set(unknowns) <= self.history.known:
+        if not amount or not promises or not self.history.known.isdisjoint(unknowns):
             return None
         share = float(max(s.percent for s in promises) / 100)
         together = min(self.most, max(s.coalition for s in promises))
-        return _Subject(
-            holding, "", period, start, dict.fromkeys(unknowns, 1.0), share, share, amount, together
-        )
+        weights = dict.fromkeys(unknowns, 1.0)
+        return _Subject(holding, "", variable, period, start, weights, share, share, amount, together)
 
     def _withheld(self, there: set[Unknown], periods: Sequence[str]) -> list[_Subject]:
         """Return the unsafe figures that were withheld and lie wholly in a system, for each who might ask.
@@ -300,9 +298,13 @@ class _Auditor:
             for by in ((), *((holding,) for holding in alone if s.holdings != {holding})):
                 own = (t.coefficient * t.unknown.amount for t in terms if t.unknown.holding in by)
                 down = min(levels[0], max(0.0, amount - math.fsum(own))) / size
-                named = (s.release.figure_id, s.period, s.starts[0])
+                named = (s.release.figure_id, self.variable, s.period, s.starts[0])
                 found.append(_Subject("", *named, weights, down, levels[1] / size, size, len(by), by))
         return found
+
+
+def _order(row: AuditRow) -> tuple[object, ...]:
+    return (row.variable, row.holding, row.figure_id, row.attacker, row.start, row.period)
 
 
 def _tightest(attack: Attack, subject: _Subject, bar: float) -> _Found | None:

@@ -57,8 +57,8 @@ class Attack:
         self.equations = equations
         self.places = {unknown: place for place, unknown in enumerate(equations.unknowns)}
         amounts = np.array([u.amount for u in equations.unknowns])
-        mean = float(amounts.mean()) or 1.0
-        self.scales = np.where(amounts > 0, amounts, mean)
+        mean = float(np.abs(amounts).mean()) or 1.0
+        self.scales = np.where(amounts == 0, mean, np.abs(amounts))
         self.truth = amounts / self.scales
         self.holdings = sorted({u.holding for u in equations.unknowns})
         self.sizes = {
@@ -66,10 +66,12 @@ class Attack:
         }
         numbers = {holding: n for n, holding in enumerate(self.holdings)}
         self.owners = np.array([numbers[u.holding] for u in equations.unknowns], dtype=np.int64)
-        limit = _FAR * float(amounts.sum() or 1.0)
+        limit = _FAR * mean * len(amounts)
         tops = np.array([min(equations.most.get(u, math.inf), limit) for u in equations.unknowns])
         known = np.array([u in equations.known for u in equations.unknowns], dtype=bool)
-        self.lows = np.where(known, self.truth, 0.0)
+        # Nobody is taken to have less than nothing, unless somebody has.
+        lows = np.where(amounts < 0, -limit / self.scales, 0.0)
+        self.lows = np.where(known, self.truth, lows)
         self.tops = np.where(known, self.truth, np.maximum(tops / self.scales, self.truth))
         self.statements = [e for e in equations.equations if e.terms]
         self.persistence = persistence

@@ -12,13 +12,21 @@ from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Unknown
 
 _EQUAL: Final = 1e-6
+_APART: Final = "@"  # between a variable and the figure whose amounts stand for themselves
+REST: Final = "~rest"
+_US: Final = 1_000_000
+
+
+_Months = tuple[str, str, date]
+"""Variable, factory, first of the month."""
 
 
 class Release(NamedTuple):
@@ -26,6 +34,10 @@ class Release(NamedTuple):
 
     figure_id: str
     known_at_us: int
+
+    def __str__(self) -> str:
+        night = datetime.fromtimestamp(self.known_at_us / _US, UTC)
+        return f"{self.figure_id} ({night:%Y-%m-%dT%H:%MZ})"
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class Said:
     coalition: int
     waived: frozenset[str]
 
-    @property
+    @cached_property
     def unknowns(self) -> tuple[Unknown, ...]:
         """Whose amounts it is about."""
         return tuple(term.unknown for term in self.statement.terms)
@@ -56,7 +68,7 @@ class Said:
         """Whose amounts it is about, by holding."""
         return {unknown.holding for unknown in self.unknowns}
 
-    @property
+    @cached_property
     def starts(self) -> tuple[date, ...]:
         """First dates of its periods: one, or twelve of a rolling figure."""
         return tuple(sorted({unknown.start for unknown in self.unknowns}))
@@ -134,7 +146,7 @@ class History:
         )  # fmt: skip
         self.known = frozenset(u for s in self.published if s.statement.known_to_all for u in s.unknowns)
         self.touching: defaultdict[Unknown, list[Said]] = defaultdict(list)
-        for s in self.published:
+        for s in (s for s in said if s.statement.published):
             for unknown in s.unknowns:
                 self.touching[unknown].append(s)
         self.most: dict[Unknown, float] = {}
@@ -143,10 +155,10 @@ class History:
             for term in s.statement.terms:
                 self.most[term.unknown] = min(term.most, self.most.get(term.unknown, math.inf))
                 self.first_said.setdefault(term.unknown, s.release.known_at_us)
-        self._days: defaultdict[tuple[str, date], list[tuple[int, Unknown]]] = defaultdict(list)
+        self._days: defaultdict[_Months, list[tuple[int, Unknown]]] = defaultdict(list)
         for unknown, known_at_us in self.first_said.items():
             if unknown.period == "day":
-                self._days[unknown.factory, _month(unknown.start)].append((known_at_us, unknown))
+                self._days[_months(unknown)].append((known_at_us, unknown))
 
     def days(self) -> dict[date, Equations]:
         """Return the system of each day: all that was ever said of it."""
@@ -176,13 +188,13 @@ class History:
         implied = self._implied(unknowns)
         unknowns |= {u for equation in implied for u in equation.terms}
         system = self._system(self._out(said), unknowns, implied)
-        newest: dict[tuple[str, date], Unknown] = {}
+        newest: dict[_Months, Unknown] = {}
         for u in sorted(unknowns, key=lambda u: (self.first_said.get(u, -1), u)):
-            newest[u.factory, u.start] = u
+            newest[_months(u)] = u
         chains = [
-            (u, newest[factory, _next_month(start)])
-            for (factory, start), u in sorted(newest.items())
-            if (factory, _next_month(start)) in newest
+            (u, newest[variable, factory, _next_month(start)])
+            for (variable, factory, start), u in sorted(newest.items())
+            if (variable, factory, _next_month(start)) in newest
         ]
         # A month of standstill is not like its neighbours.
         alike = tuple((u, v) for u, v in chains if u.amount > 0 and v.amount > 0)
@@ -193,13 +205,12 @@ class History:
         direct = self.touching.get(unknown, [])
         if direct:
             return direct
-        month = _month(unknown.start)
-        kin = [other for other in self.touching if other.factory == unknown.factory]
-        return [s for other in kin if _month(other.start) == month for s in self.touching[other]]
+        kin = [other for other in self.touching if _months(other) == _months(unknown)]
+        return [s for other in kin for s in self.touching[other]]
 
-    def days_of(self, factory: str, month: date, known_at_us: float = math.inf) -> dict[date, Unknown]:
-        """Return a factory's days of a month as they were known at a time."""
-        versions = sorted(self._days.get((factory, month), ()))
+    def days_of(self, month: Unknown, known_at_us: float = math.inf) -> dict[date, Unknown]:
+        """Return the days of a factory's month as they were known at a time."""
+        versions = sorted(self._days.get(_months(month), ()))
         return {unknown.start: unknown for at, unknown in versions if at <= known_at_us}
 
     def _out(self, said: Iterable[Said]) -> list[Said]:
@@ -225,7 +236,7 @@ class History:
         """Say that a month is the sum of its days, and of a rest where not every day was ever mentioned."""
         links, rests = [], set()
         for unknown in sorted(months):
-            days = self.days_of(unknown.factory, unknown.start, self.first_said[unknown])
+            days = self.days_of(unknown, self.first_said[unknown])
             rest = unknown.amount - math.fsum(day.amount for day in days.values())
             complete = len(days) == _days_in(unknown.start)
             small = _close(unknown.amount, unknown.amount - rest)
@@ -233,7 +244,7 @@ class History:
                 continue  # the days that we know are not those that the month was made of
             terms = {unknown: -1.0, **dict.fromkeys(days.values(), 1.0)}
             if not complete:
-                other = unknown._replace(variable=f"{unknown.variable}~rest", amount=max(0.0, rest))
+                other = unknown._replace(variable=unknown.variable + REST, amount=max(0.0, rest))
                 rests.add(other)
                 terms[other] = 1.0
             links.append(Equation(terms, 0.0, 0.0))
@@ -241,40 +252,41 @@ class History:
 
     def _implied(self, sealed: Iterable[Unknown]) -> list[Equation]:
         """Return what a month's days say of the month where each has a figure of the same factories."""
-        days: defaultdict[tuple[date, tuple[tuple[str, float], ...]], dict[date, Said]] = defaultdict(dict)
+        days: defaultdict[tuple[tuple[_Months, str], ...], dict[date, Said]] = defaultdict(dict)
         for s in self.published:
             if s.period == "day":
-                pattern = tuple((t.unknown.factory, t.coefficient) for t in s.statement.terms)
-                days[_month(s.starts[0]), pattern][s.starts[0]] = s
+                terms = s.statement.terms
+                pattern = tuple((_months(t.unknown), f"{t.coefficient:.9g}") for t in terms)
+                days[pattern][s.starts[0]] = s
         months = defaultdict(list)
-        for unknown in sealed:
-            months[unknown.factory, unknown.start].append(unknown)
+        for unknown in sorted(sealed):
+            months[_months(unknown)].append(unknown)
         found = [
-            self._implied_by(month, [some[day] for day in sorted(some)], months)
-            for (month, _), some in sorted(days.items(), key=lambda pair: pair[0])
-            if len(some) == _days_in(month)
+            self._implied_by([some[day] for day in sorted(some)], months)
+            for _, some in sorted(days.items())
+            if len(some) == _days_in(min(some))
         ]
         return [equation for equation in found if equation is not None]
 
     def _implied_by(
-        self, month: date, days: Sequence[Said], months: Mapping[tuple[str, date], Sequence[Unknown]]
+        self, days: Sequence[Said], months: Mapping[_Months, Sequence[Unknown]]
     ) -> Equation | None:
         """Add up the figures of a month's days; null: a day was restated since, so this isn't the month."""
         terms = {}
         for term, *parts in zip(days[0].statement.terms, *(s.unknowns for s in days), strict=True):
-            factory = term.unknown.factory
-            if set(parts) != set(self.days_of(factory, month).values()):
-                return None
+            month = _months(term.unknown)
             total = math.fsum(part.amount for part in parts)
-            whole = term.unknown._replace(period="month", start=month, amount=total)
-            same = (u for u in months.get((factory, month), ()) if _close(u.amount, total))
+            whole = term.unknown._replace(period="month", start=month[-1], amount=total)
+            if set(parts) != set(self.days_of(whole).values()):
+                return None
+            same = (u for u in months.get(month, ()) if _close(u.amount, total))
             terms[next(same, whole)] = term.coefficient
         down, up = (math.fsum(getattr(s.statement, side) for s in days) for side in ("down", "up"))
         return Equation(terms, down, up, tuple(s.release for s in days))
 
 
 def histories(sealed: Sequence[SealedFigure]) -> dict[str, History]:
-    """Sort what was sealed by variable, oldest first."""
+    """Sort what was sealed by variable, oldest first; amounts that stand for themselves go with theirs."""
     by_variable: defaultdict[str, list[Said]] = defaultdict(list)
     for figure in sorted(sealed, key=lambda f: (f.known_at_us, f.figure_id)):
         for statement in figure.statements:
@@ -286,8 +298,12 @@ def histories(sealed: Sequence[SealedFigure]) -> dict[str, History]:
                     figure.coalition,
                     frozenset(figure.waived),
                 )
-                by_variable[statement.variable].append(said)
+                by_variable[statement.variable.partition(_APART)[0]].append(said)
     return {variable: History(said) for variable, said in sorted(by_variable.items())}
+
+
+def _months(unknown: Unknown) -> _Months:
+    return (unknown.variable, unknown.factory, _month(unknown.start))
 
 
 def _unknowns(said: Iterable[Said]) -> set[Unknown]:
@@ -302,7 +318,7 @@ def _each_once(said: Iterable[Said]) -> list[Said]:
 
 
 def _close(one: float, other: float) -> bool:
-    return abs(one - other) <= _EQUAL * max(one, other)
+    return abs(one - other) <= _EQUAL * max(abs(one), abs(other))
 
 
 def _month(day: date) -> date:
