@@ -11,7 +11,7 @@ IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--no-header --python-version 3.11
 
-.PHONY: setup setup-test nightly test lint perf faults docs wheel clean lock
+.PHONY: setup setup-test nightly test lint perf faults audit-sim docs wheel clean lock
 
 $(VENV)/uv.stamp: requirements/bootstrap.lock
 	@$(PYTHON) -c '$(IS_3_11)' 2>/dev/null || { echo "Python 3.11 is needed and $(PYTHON) is not: install it, or name it: make PYTHON=/path/to/python3.11"; exit 2; }
@@ -35,7 +35,7 @@ nightly: setup
 	$(BIN)/digital-cluster-flow nightly --demo --source $(SOURCE) $(AS_OF_FLAG)
 
 test: setup-test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not perf and not faults"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not perf and not faults and not audit_sim"
 
 lint: setup-test
 	$(BIN)/ruff check .
@@ -48,6 +48,10 @@ perf: setup-test
 
 faults: setup-test
 	$(BIN)/pytest --timeout 0 -m faults
+
+# 120 nights of 31 members through the gate, then the audit with all pairs: what docs/performance.md tells.
+audit-sim: setup-test
+	$(BIN)/pytest --timeout 0 -m audit_sim -s tests/simulated
 
 # What pages say of the code: settings, exit codes, tables, definitions of KPIs. Tests compare them.
 docs: setup

@@ -3,8 +3,7 @@
 Belongs here: plants, what happens to them, the rows that follow. Does not belong here: what a night releases
 of them (nights), and the parks that tests look at (parks).
 
-Amounts are whole multiples of 1/10,000 with seven digits and more, and no two are equal: an amount that is
-seen again is the same one.
+Amounts have seven digits and more, and no two are equal: an amount that is seen again is the same one.
 """
 
 import itertools
@@ -36,7 +35,7 @@ KG_CO2E_PER_KWH = 0.4747
 WEEK = (1.02, 1.05, 1.0, 1.04, 0.97, 0.55, 0.21)
 _DAY_S = 86_400.0
 _KEY = ["day", "subject", "kpi"]
-_PARTS = 10_000
+_PARTS = 10_000_000
 _CLASSES = {"casting": "iron-castings", "forming": "forged-parts", "heat": "hardened-steel"}
 _PER_UNIT = {"casting": 2.0, "forming": 1.0, "heat": 0.6}
 _MACHINE_KWH = 900.0
@@ -361,14 +360,14 @@ _SUMS = {
 
 
 class _Amounts:
-    """Gives out amounts with four decimals, at least seven digits, each once."""
+    """Gives out amounts with seven decimals, each once."""
 
     def __init__(self) -> None:
         self._given: set[int] = set()
 
     def take(self, about: float) -> float:
         """Return the next free amount from about a number."""
-        whole = max(round(about * _PARTS), 10**6)
+        whole = round(about * _PARTS)
         while whole in self._given or whole % 10 == 0:
             whole += 1
         self._given.add(whole)
@@ -383,7 +382,7 @@ def _made(plant: Plant, day: date, first: date, source: random.Random, amounts: 
     produced = amounts.take(energy / _PER_UNIT[plant.process] * source.uniform(0.9, 1.1))
     scrapped = amounts.take(produced * plant.scrap * source.uniform(0.5, 1.5)) if plant.scrap else 0.0
     planned = amounts.take(_PLANNED_S * usual / _MACHINE_KWH * source.uniform(0.97, 1.0))
-    good = produced - scrapped
+    good = round(produced - scrapped, 7)
     # Seconds for a unit, as a public standard time would be: to six digits.
     standard_s = float(f"{plant.oee * _PLANNED_S / _MACHINE_KWH * _PER_UNIT[plant.process]:.6g}")
     return _with_carbon({
