@@ -18,6 +18,7 @@ import typer
 from pipelines.cli.baseline import baseline_app
 from pipelines.cli.disclosure import disclosure_app
 from pipelines.cli.emissions import emissions_app
+from pipelines.cli.export import export
 from pipelines.cli.factors import factors_app
 from pipelines.cli.kpis import kpis_app
 from pipelines.cli.liveness import liveness
@@ -49,6 +50,7 @@ app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
 app.command()(trace)
+app.command()(export)
 app.add_typer(disclosure_app)
 app.add_typer(emissions_app, name="emissions")
 app.add_typer(factors_app, name="factors")
