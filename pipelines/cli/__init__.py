@@ -18,6 +18,7 @@ import typer
 from pipelines.cli.baseline import baseline_app
 from pipelines.cli.disclosure import disclosure_app
 from pipelines.cli.emissions import emissions_app
+from pipelines.cli.export import export
 from pipelines.cli.factors import factors_app
 from pipelines.cli.kpis import kpis_app
 from pipelines.cli.ledger import ledger_app
@@ -51,6 +52,7 @@ app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
 app.command()(trace)
+app.command()(export)
 app.add_typer(disclosure_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")

@@ -43,7 +43,8 @@ def trace(
     ledger_cluster = figure.split("/")[0] if "@" in figure else cluster
     if replay:
         settings = read_settings(source=source)
-        with session(settings, "either" if settings.broker.exists() else "configured") as found:
+        local = settings.source == "kafka" and settings.broker.exists()
+        with session(settings, "either" if local else "configured") as found:
             night = open_night(found, ledger_cluster, read_clock(as_of), lambda _s, _d, _t: None)
             traced = trace_figure(night, figure)
             outcome = replay_figure(night, traced, found.source, from_store=from_store)

@@ -11,7 +11,7 @@ from pipelines.domain.outcomes import ExitCode, OperatorError
 OWNER_ONLY = 0o600
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: str | bytes) -> None:
     """Write a file that only its owner can read (mode 600), also where another mode was there before.
 
     Raises:
@@ -19,9 +19,9 @@ def write_private(path: Path, text: str) -> None:
     """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), OWNER_ONLY)
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OperatorError(

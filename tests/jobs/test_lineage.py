@@ -12,6 +12,7 @@ from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, R
 from openlineage.client.serde import Serde
 
 from pipelines.domain.outcomes import ExitCode, OperatorError
+from pipelines.jobs.lineage import READS, WRITES
 from pipelines.jobs.nightly import STEPS
 from tests.jobs.conftest import SEOUL, Hub, Park, instant
 
@@ -52,6 +53,10 @@ def steps(**changed: Any) -> Iterator[None]:
     """Let every step do nothing but those that are given."""
     with mock.patch.dict(STEPS, {name: lambda *_: None for name in STEPS} | changed):
         yield
+
+
+def test_every_step_says_what_it_reads_and_writes() -> None:
+    assert list(READS) == list(WRITES) == list(STEPS)
 
 
 def test_the_same_night_from_the_same_state_tells_the_same(park: Park, tmp_path: Path) -> None:

@@ -121,6 +121,30 @@ def test_a_published_total_leads_to_its_entry_and_every_factory_and_comes_out_ag
     assert len(found["days"]) > 8
 
 
+def test_a_months_total_comes_out_of_the_days_of_all_its_factories(park: Park) -> None:
+    more = [f"{name}-{park.tag}" for name in "cde"]
+    park.define(*more)
+    park.send_profiles(park.a, park.b, *more)
+    first, days = date(2025, 11, 1), 30
+    for n, factory in enumerate((park.a, park.b, *more), start=1):
+        month = park.energy(factory, instant(first), [float(n)] * 24 * days)
+        topic = park.gateway_topic if factory == park.b else park.topic(factory=factory)
+        park.send(topic, [month], instant(date(2025, 12, 1)))
+    night = datetime(2025, 12, 3, 3, tzinfo=SEOUL).isoformat()
+    assert park.hub.run("nightly", "--cluster", "park", "--as-of", night).code == 0
+    figure = f"park/cluster/*/month/{first}/energy_kwh@1"
+    answer, found = trace(park.hub, figure, "--replay", "--source", "archive", "--as-of", night)
+    assert answer.code == 0, answer.err
+    # (1 + 2 + 3 + 4 + 5) kWh in each of 720 hours.
+    assert found["figure"]["value"] == 15.0 * 720
+    assert found["replay"]["equal"]
+    assert found["replay"]["compared"] == {
+        "raw_energy": 5 * 720, "facts_energy": 5 * 720, "elements_daily": 5 * 30, "kpis": 5 * (30 + 1),
+        "releases": 1,
+    }  # fmt: skip
+    assert [o["offsets"] for o in found["offsets"]] == ["0"] * 5
+
+
 @pytest.fixture(scope="module")
 def on_kafka(park_of: ParkOf) -> Park:
     """A park on a real broker, after its night."""
