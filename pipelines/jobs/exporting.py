@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import yaml
 
-from pipelines.domain.benchmarks import period_end
 from pipelines.domain.emissions.inventory import (
     CATEGORIES,
     ELECTRICITY_CATEGORY,
@@ -24,6 +23,7 @@ from pipelines.domain.emissions.inventory import (
 )
 from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
+from pipelines.domain.periods import months_after
 from pipelines.jobs.history import unknown_factory
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles
@@ -137,7 +137,7 @@ def _span(period: str) -> tuple[date, date]:
             f"--period {period!r} is no period: write 2025-11 or 2025",
             f"--period {period!r}은(는) 기간이 아닙니다. 2025-11 또는 2025처럼 쓰세요",
         ) from error
-    return first, period_end(first, "month")
+    return first, months_after(first, 1)
 
 
 def _length_s(night: Night, factory: str, start: date, end: date) -> float:
