@@ -34,7 +34,7 @@ MEANINGS: Final[dict[ExitCode, tuple[str, str]]] = {
         "파일이나 인수를 사용할 수 없습니다. 파일·행·열과 조치를 한 줄로 알려 줍니다.",
     ),
     ExitCode.INCONSISTENT: (
-        "A table contradicts itself, a file, figure or ledger was changed, or releases together tell too much.",
+        "A table contradicts itself, a file, figure or ledger was changed, or releases tell too much.",
         "표의 값이 서로 맞지 않거나, 파일·수치·원장이 변조되었거나, 공개 수치를 모으면 개별 값이 드러납니다.",
     ),
     ExitCode.PROTECTION_UNREACHABLE: (
