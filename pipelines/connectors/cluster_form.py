@@ -94,7 +94,7 @@ class _Traits(StrictForm):
     process: Code | None = None
     region: Code | None = None
     size: Literal["micro", "small", "medium", "large"] | None = None
-    maturity: Literal["basic", "intermediate-1", "intermediate-2", "advanced"] | None = None
+    maturity: Literal["basic", "intermediate1", "intermediate2", "advanced"] | None = None
 
 
 class _Factory(StrictForm):
