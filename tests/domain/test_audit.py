@@ -252,6 +252,30 @@ def test_another_figure_of_the_same_amounts_does_not_excuse_a_withheld_one() -> 
     assert (alarm.figure_id, alarm.lower) == ("units", pytest.approx(280))
 
 
+def test_what_was_lost_before_a_figure_was_judged_is_no_alarm_until_it_becomes_worse() -> None:
+    day = unknowns("day", DAY, {"a-1": 100, "b-1": 100, "c-1": 100})
+    parts = [sealed("a", 1, of(day, "ab"), half=2), sealed("c", 1, of(day, "c"), half=2, waived="c")]
+    withheld = sealed("total", 2, day, level=50)
+    # In the first night 300 +- 4 was out already: withholding the total in the second mends nothing.
+    assert not [r for r in audit([*parts, withheld], 0, FIVE).alarms if not r.holding]
+    # A third figure, of the same night or later, that leaves less than +- 4 is an alarm.
+    finer = sealed("c again", 2, of(day, "c"), half=1, waived="c")
+    (alarm,) = [r for r in audit([*parts, withheld, finer], 0, FIVE).alarms if not r.holding]
+    assert (alarm.lower, alarm.upper) == pytest.approx((297, 303))
+    assert set(ids(alarm)) == {"a", "c again"}
+
+
+def test_what_persistence_alone_tells_is_no_alarm() -> None:
+    may = unknowns("month", MAY, {"a-1": 100, "b-1": 100, "c-1": 100})
+    june = unknowns("month", JUNE, {"a-1": 130, "b-1": 100, "c-1": 100})
+    # a lets everybody know May: June is then taken for 95 to 105, whatever is published of it.
+    shown = [sealed("May of a", 1, of(may, "a"), waived="a"), sealed("May", 1, may, half=50, waived="a")]
+    report = audit([*shown, sealed("June", 2, june, half=60)], 0, FIVE)
+    told = row(report, "a", "persistent")
+    assert (told.lower, told.upper) == pytest.approx((95, 105))
+    assert not report.alarms
+
+
 def test_without_releases_there_is_nothing_to_report() -> None:
     assert audit([], 2, FIVE) == AuditReport((), 0)
     day = unknowns("day", DAY, {"a-1": 90, "b-1": 0})

@@ -49,7 +49,8 @@ class AuditRow:
         protected_high: likewise.
         tightest: how far the nearer bound is from the truth, as a share of it; a half: that far at least, or
             as far as everybody knows to be possible: only nearer bounds are looked for.
-        alarm: whether that is less than what must seem possible.
+        alarm: whether that is less than what must seem possible, and than what was left of it when the amount
+            was first judged.
         releases: of an alarm: what combines to it, by night; without any one of them it would not.
     """
 
@@ -104,6 +105,7 @@ class _Subject:
         up: how far above it.
         size: the truth, or where that is zero what the shares are of.
         coalition: how many may work together.
+        since_us: since when releases count against it: what was out before could not be mended.
         by: who does; null: any others.
     """
 
@@ -117,6 +119,7 @@ class _Subject:
     up: float
     size: float
     coalition: int
+    since_us: int
     by: tuple[str, ...] | None = None
 
     @property
@@ -126,12 +129,13 @@ class _Subject:
 
 @dataclass(frozen=True)
 class _Found:
-    """How far off a coalition must think a sum possible, at the nearer side."""
+    """How far off a coalition must think a sum possible, at the nearer side, and how far it should have."""
 
     tightest: float
     sign: int
     coalition: Coalition
     alarm: bool
+    left: float
 
 
 def audit(
@@ -179,7 +183,7 @@ class _Auditor:
         self.days, self.months, self.chain = history.days(), history.months(), history.chain()
         self.systems = len(self.days) + len(self.months) + 2 * bool(self.chain.equations)
         self.tightest: dict[tuple[str, str, AttackerKind], AuditRow] = {}
-        self.alarms: list[AuditRow] = []
+        self.alarms: dict[tuple[object, ...], AuditRow] = {}
 
     def run(self, share: float) -> Iterable[None]:
         """Attack one system after the other."""
@@ -205,31 +209,34 @@ class _Auditor:
 
     def rows(self) -> list[AuditRow]:
         """Return the tightest of each holding and attacker, and all alarms."""
-        found = {*self.tightest.values(), *self.alarms}
-        return sorted(found, key=_order)
+        found = {_order(row): row for row in self.tightest.values()} | self.alarms
+        return [found[key] for key in sorted(found)]
 
     def _attack(self, attack: Attack, kind: AttackerKind, periods: Sequence[str]) -> None:
         there = set(attack.equations.unknowns)
-        for subject in (*self._holdings(attack.equations), *self._withheld(there, periods)):
+        withheld = self._withheld(there, periods) if kind == "exact" else []
+        for subject in (*self._holdings(attack.equations), *withheld):
             self._ask(attack, kind, subject)
 
     def _ask(self, attack: Attack, kind: AttackerKind, subject: _Subject) -> None:
         key = (subject.holding, subject.variable, kind)
         before = self.tightest.get(key)
-        found = _tightest(attack, subject, _FREE if before is None else before.tightest)
-        if before is not None and found is None:
-            return
-        row = self._row(attack, kind, subject, found or _unbounded(attack, subject))
-        if before is None or row.tightest < before.tightest:
-            self.tightest[key] = row
-        if row.alarm:
-            self.alarms.append(row)
+        found, alarm = _tightest(attack, subject, _FREE if before is None else before.tightest)
+        if alarm is not None:
+            row = self._row(attack, kind, subject, alarm)
+            known = self.alarms.setdefault(_order(row), row)  # a day's system and its month's may both say so
+            if row.tightest < known.tightest:
+                self.alarms[_order(row)] = row
+        if found is not None or before is None:
+            found = found or _unbounded(attack, subject)
+            self.tightest[key] = self._row(attack, kind, subject, found)
 
     def _row(self, attack: Attack, kind: AttackerKind, subject: _Subject, found: _Found) -> AuditRow:
         aim = attack.aim(subject.weights, subject.size, subject.by or ())
         up, down = (attack.reach(aim, sign, found.coalition) for sign in (1, -1))
-        needed = min(subject.up, aim.up) if found.sign > 0 else min(subject.down, aim.down)
-        releases = attack.culprits(aim, found.sign, found.coalition, needed - _SMALL) if found.alarm else ()
+        releases = (
+            attack.culprits(aim, found.sign, found.coalition, found.left - _SMALL) if found.alarm else ()
+        )
         return AuditRow(
             holding=subject.holding,
             figure_id=subject.figure_id,
@@ -280,7 +287,8 @@ class _Auditor:
         share = float(max(s.percent for s in promises) / 100)
         together = min(self.most, max(s.coalition for s in promises))
         weights = dict.fromkeys(unknowns, 1.0)
-        return _Subject(holding, "", variable, period, start, weights, share, share, amount, together)
+        since = min(self.history.since(u) for u in unknowns)
+        return _Subject(holding, "", variable, period, start, weights, share, share, amount, together, since)
 
     def _withheld(self, there: set[Unknown], periods: Sequence[str]) -> list[_Subject]:
         """Return the unsafe figures that were withheld and lie wholly in a system, for each who might ask.
@@ -299,7 +307,8 @@ class _Auditor:
                 own = (t.coefficient * t.unknown.amount for t in terms if t.unknown.holding in by)
                 down = min(levels[0], max(0.0, amount - math.fsum(own))) / size
                 named = (s.release.figure_id, self.variable, s.period, s.starts[0])
-                found.append(_Subject("", *named, weights, down, levels[1] / size, size, len(by), by))
+                since = s.release.known_at_us
+                found.append(_Subject("", *named, weights, down, levels[1] / size, size, len(by), since, by))
         return found
 
 
@@ -307,39 +316,51 @@ def _order(row: AuditRow) -> tuple[object, ...]:
     return (row.variable, row.holding, row.figure_id, row.attacker, row.start, row.period)
 
 
-def _tightest(attack: Attack, subject: _Subject, bar: float) -> _Found | None:
-    """Return who derives most of a sum; null: nobody derives more than the bar and its protection.
+def _tightest(attack: Attack, subject: _Subject, bar: float) -> tuple[_Found | None, _Found | None]:
+    """Return who derives most of a sum, if that is more than the bar, and the tightest alarm, if any.
+
+    An alarm is tighter than the protection, and than what was left when the amounts were first judged: what
+    had been lost before could not be mended by withholding.
 
     Args:
         attack: the system.
         subject: the sum.
-        bar: the tightest that was found so far of others; what isn't tighter is of interest only if it is an
-            alarm.
+        bar: the tightest that was found so far of others.
     """
     aim = attack.aim(subject.weights, subject.size, subject.by or ())
     group, asked = _attackers(attack, subject)
     found: _Found | None = None
+    alarm: _Found | None = None
     for sign, possible, required in ((-1, aim.down, subject.down), (1, aim.up, subject.up)):
         needed = min(required, possible)
-        wanted = min(max(bar, needed), possible) - _SMALL  # as far as possible is far enough
-        waiting = asked if wanted > 0 else []
+        waiting = asked
         while waiting:
+            wanted = min(max(bar, needed), possible) - _SMALL  # as far as possible is far enough
+            wanted = wanted if alarm is None else min(wanted, alarm.tightest)
             open_ = group.unanswered(attack.reaches(aim, sign), wanted)
-            waiting = [n for n in waiting if open_[n]]
+            waiting = [n for n in waiting if open_[n]] if wanted > 0 else []
             if not waiting:
                 break
             first, *waiting = waiting
-            reach = attack.reach(aim, sign, group.coalitions[first])
-            if reach < wanted and (found is None or reach < found.tightest):
-                found = _Found(reach, sign, group.coalitions[first], reach < needed - _SMALL)
-            wanted = min(wanted, reach)
-    return found
+            coalition = group.coalitions[first]
+            reach = attack.reach(aim, sign, coalition)
+            if reach >= wanted:
+                continue
+            left = needed
+            if reach < needed - _SMALL:
+                left = min(needed, attack.reach_before(aim, sign, coalition, subject.since_us))
+            one = _Found(reach, sign, coalition, reach < left - _SMALL, left)
+            if reach < bar:
+                found, bar = one, reach
+            if one.alarm and (alarm is None or reach < alarm.tightest):
+                alarm = one
+    return found, alarm
 
 
 def _unbounded(attack: Attack, subject: _Subject) -> _Found:
     """Say that nobody derives anything of a sum; as one who doesn't, take the first."""
     group, asked = _attackers(attack, subject)
-    return _Found(_FREE, 1, group.coalitions[asked[0]], alarm=False)
+    return _Found(_FREE, 1, group.coalitions[asked[0]], alarm=False, left=_FREE)
 
 
 def _attackers(attack: Attack, subject: _Subject) -> tuple[Group, list[int]]:

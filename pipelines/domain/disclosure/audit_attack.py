@@ -269,6 +269,14 @@ class Attack:
             Row({v: 1.0, u: -(1 - share) * ratio}, 0.0, INFINITY),
         ]
 
+    def reach_before(self, aim: Aim, sign: int, coalition: Coalition, since_us: int) -> float:
+        """Solve as `reach`, without what was released since a night."""
+        self._become(coalition)
+        newer = [
+            n for n, e in enumerate(self.statements) if any(r.known_at_us >= since_us for r in e.releases)
+        ]
+        return self._reach_without(newer, {j: -sign * c for j, c in aim.weights.items()}, aim, sign)
+
     def culprits(self, aim: Aim, sign: int, coalition: Coalition, needed: float) -> tuple[Release, ...]:
         """Return releases that only together keep a coalition from thinking that a sum lies that far off.
 
@@ -282,14 +290,14 @@ class Attack:
         # First all that hold nothing where the bound is met, then one by one.
         idle = [n for n in kept if found is not None and abs(found.prices[n]) <= _SAME]
         for some in (idle, *([n] for n in kept if n not in idle)):
-            if not self._far_without([*dropped, *some], objective, needed, aim, sign):
+            if self._reach_without([*dropped, *some], objective, aim, sign) < needed:
                 dropped += some
         return tuple(sorted({r for n in kept if n not in dropped for r in self.statements[n].releases}))
 
-    def _far_without(
-        self, rows: Sequence[int], objective: Mapping[int, float], needed: float, aim: Aim, sign: int
-    ) -> bool:
-        """Say whether the sum could lie that far off if some statements had not been made."""
+    def _reach_without(
+        self, rows: Sequence[int], objective: Mapping[int, float], aim: Aim, sign: int
+    ) -> float:
+        """Return how far off the sum could lie if some statements had not been made."""
         for n in rows:
             self.solver.set_row(n, -INFINITY, INFINITY)
         found = self.solver.least(objective)
@@ -297,7 +305,7 @@ class Attack:
             row = self._row(self.statements[n])
             self.solver.set_row(n, row.low, row.high)
         truth = math.fsum(c * float(self.truth[j]) for j, c in aim.weights.items())
-        return found is not None and -found.value - sign * truth >= needed
+        return -INFINITY if found is None else -found.value - sign * truth
 
 
 class Group:

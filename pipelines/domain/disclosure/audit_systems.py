@@ -219,6 +219,12 @@ class History:
         versions = sorted(self._days.get(_months(month), ()))
         return {unknown.start: unknown for at, unknown in versions if at <= known_at_us}
 
+    def since(self, unknown: Unknown) -> int:
+        """Return the night in which an amount, or any day of a month, was first judged."""
+        days = self.days_of(unknown) if unknown.period == "month" else {}
+        known = [self.first_said[u] for u in (unknown, *days.values()) if u in self.first_said]
+        return min(known)
+
     def _out(self, said: Iterable[Said]) -> list[Said]:
         published = {id(s) for s in self.published}
         return [s for s in said if id(s) in published]
