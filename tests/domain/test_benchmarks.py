@@ -224,6 +224,25 @@ def test_without_a_name_of_its_own_or_a_consent_nobody_is_named(who: ClusterDefi
     assert not [name for name in by_id(night(rows, who, (DAY, "day"))) if "/named/" in name]
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "statuses"),
+    [
+        (NOVEMBER, None, ["published"]),  # it consents in the year's last month
+        (date(2024, 1, 1), date(2025, 6, 1), []),  # it did when the year began
+    ],
+)
+def test_consents_of_a_year_are_those_of_its_last_month(
+    since: date, until: date | None, statuses: list[str]
+) -> None:
+    consent = Waiver("a", None, since, until, named=True)
+    who = replace(cluster("bcda"), waivers=(consent,))
+    year = date(2024, 12, 1)
+    rows = [row(n, "oee", 60.0, 100.0, day=year, period="rolling12") for n in range(4)]
+    rows += [row(n, "oee", 60.0, 100.0, day=NOVEMBER, period="month") for n in range(4)]
+    found = by_id(night(rows, who, (year, "rolling12"), known_at=IN_DECEMBER))
+    assert [figure["status"] for name, figure in found.items() if "/named/" in name] == statuses
+
+
 def test_what_is_sealed_says_who_contributed_and_of_a_name_that_everybody_knows() -> None:
     rows = [row(n, "oee", 50.0 + n * 4, 100.0) for n in range(4)]
     sealed = {s.figure_id: s for s in night(rows, referring("bcda"), (DAY, "day")).sealed}

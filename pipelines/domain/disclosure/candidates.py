@@ -4,7 +4,7 @@ Belongs here: frozen candidates. Does not belong here: choosing them (benchmarks
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from pipelines.domain.kpi_formulas import Definition
@@ -71,3 +71,8 @@ class Candidate:
     def holdings(self) -> int:
         """How many holdings contribute."""
         return len({c.holding for c in self.contributions})
+
+    @property
+    def month(self) -> date:
+        """First of the month that it ends with: whose panel, owners and consents count."""
+        return (self.end - timedelta(days=1)).replace(day=1)

@@ -86,12 +86,15 @@ class _Quotient:
         return found
 
 
-Place = tuple[str, str, str, date]
+Place = tuple[tuple[str, ...], str, date]
 
 
 def place_of(candidate: Candidate) -> Place:
-    """Return of what group and period a figure is."""
-    return (candidate.breakdown, candidate.group, candidate.period, candidate.start)
+    """Return of which factories and period a figure's sums are.
+
+    Whatever the groups are called: a process that is the whole cluster has the cluster's sums.
+    """
+    return (tuple(c.factory for c in candidate.contributions), candidate.period, candidate.start)
 
 
 def withhold_by_formula(members: Sequence[Member], elements: Mapping[str, Element]) -> set[str]:

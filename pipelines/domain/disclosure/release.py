@@ -162,7 +162,7 @@ class _Night:
 
     def _case(self, drafted: Draft, smallest: float) -> _Case:
         definition = drafted.candidate.definition
-        waived = self.rules.waived(definition.kpi, drafted.candidate.start)
+        waived = self.rules.waived(definition.kpi, drafted.candidate.month)
         least = 1.0 if drafted.candidate.statistic == "count" else smallest
         finding = judge_figure(drafted.candidate, self.rules.policy, waived, least)
         limits = self.rules.policy.classes.get(definition.disclosure_class)
@@ -238,7 +238,7 @@ class _Night:
         limits = self.rules.policy.classes.get(definition.disclosure_class)
         if limits is None:
             return Finding()
-        waived = self.rules.waived(definition.kpi, candidate.start)
+        waived = self.rules.waived(definition.kpi, candidate.month)
         return judge_contributions(definition, contributions, rules_of(limits, definition), waived)
 
     def _seal(self, case: _Case, withheld: set[str], causes: Mapping[str, str]) -> SealedFigure:
