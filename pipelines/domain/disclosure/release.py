@@ -4,7 +4,7 @@ Belongs here: candidates and the sealed past -> decisions with reasons. Does not
 says (statements), the primary rules (figure_rules), its systems (night_systems).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,12 +16,14 @@ from pipelines.domain.disclosure.candidates import Candidate, Contribution
 from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
+from pipelines.domain.disclosure.identities import Member, Place, place_of, withhold_by_formula
 from pipelines.domain.disclosure.night_systems import EVERYBODY, NightSystems, Shown, SystemKey
 from pipelines.domain.disclosure.statements import Amounts, Draft, draft
 from pipelines.domain.kpi_formulas import Element
 
 SECONDARY: Final = "secondary"
 DIFFERENCING: Final = "differencing"
+FORMULA: Final = "formula"
 LIMIT: Final = "limit"
 Waived = Callable[[str, date], frozenset[str]]
 _Table = tuple[str, str, date]
@@ -174,7 +176,12 @@ class _Night:
         causes: dict[str, str] = {}
         judged = [i for i in self.cases if i not in self.kept]
         waiting = sorted({key for i in judged for key in self._systems_of(i)})
-        while waiting:
+        while waiting or (found := self._formula(withheld)):
+            if not waiting:
+                causes |= dict.fromkeys(found, FORMULA)
+                withheld |= found
+                waiting = sorted({k for i in found for k in self._systems_of(i)})
+                continue
             key = waiting.pop(0)
             figures = self._figures(withheld)
             found, limited = self.systems.withhold(key, figures)
@@ -187,6 +194,17 @@ class _Night:
             waiting += sorted({k for i in found for k in self._systems_of(i)} - {key, *waiting})
         decided = {i: self._seal(self.cases[i], withheld, causes) for i in judged}
         return dict(sorted((self.kept | decided).items()))
+
+    def _formula(self, withheld: set[str]) -> set[str]:
+        """Return what must be withheld because formulas would give an unsafe figure of its group away."""
+        groups: defaultdict[Place, list[Member]] = defaultdict(list)
+        for i, case in self.cases.items():
+            free = i not in self.kept
+            groups[place_of(case.draft.candidate)].append(
+                Member(case.draft.candidate, case.finding, free, i in withheld, self._weight(case))
+            )
+        found = [withhold_by_formula(group, self.rules.elements) for _, group in sorted(groups.items())]
+        return set().union(*found)
 
     def _systems_of(self, figure_id: str) -> set[SystemKey]:
         return {k for s in self.cases[figure_id].draft.statements for k in self.systems.of(s)}
