@@ -195,8 +195,9 @@ def _strip(
     figure = benchmark.figure
     drawing = strip_chart(
         Strip(
-            low=numbers[0],
-            high=numbers[-1],
+            # Two steps of the grid on either side: what is about the same shall look so.
+            low=numbers[0] - 2 * (figure.grid_step or 0.0),
+            high=numbers[-1] + 2 * (figure.grid_step or 0.0),
             centre=figure.value,
             interval=figure.interval,
             quartiles=(figure.p25.value, figure.p75.value) if figure.p25 and figure.p75 else None,
