@@ -30,6 +30,7 @@ from pipelines.publish.content import (
 from pipelines.publish.figures import Own, own_of
 from pipelines.publish.kpi_tables import DAY, GROUPS
 from pipelines.publish.released import (
+    CLUSTER,
     PERIODS,
     Place,
     Shown,
@@ -115,11 +116,12 @@ def circle_of(inputs: SiteInputs, factories: Iterable[str]) -> Circle:
 def own_tables(circle: Circle, shown: Shown) -> tuple[OwnBenchmarkTable, ...]:
     """Set a member beside the figures of its own groups, by breakdown, everybody first.
 
-    A group is its own in which it has a factory in any of the shown periods' months.
+    A group is its own in which it has a factory in any of the shown periods' months; everybody's always: who
+    joined in mid-month reads there why it sees nothing yet.
     """
     by_breakdown: defaultdict[str, list[OwnBenchmarkLine]] = defaultdict(list)
     for place in shown.places:
-        if any(_panel(circle, shown, place, period) for period in PERIODS):
+        if place[1] == CLUSTER or any(_panel(circle, shown, place, period) for period in PERIODS):
             by_breakdown[place[1]].append(_line(circle, shown, place))
     return tuple(_table(breakdown, lines) for breakdown, lines in by_breakdown.items())
 

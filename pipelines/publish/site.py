@@ -3,6 +3,7 @@
 Belongs here: templates, page names, writing. Does not belong here: what may be shown to whom (content).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -22,10 +23,12 @@ from pipelines.publish.content import (
     FigureHistory,
     MemberContent,
     OwnBenchmarkLine,
+    OwnBenchmarkTable,
     SiteContent,
 )
 from pipelines.publish.figures import OEE, SHOWN
 from pipelines.publish.for_members import guide
+from pipelines.publish.kpi_tables import DAY, MONTH
 from pipelines.publish.words import exact, globals_for_pages, grouped, is_total, shown_digits, shown_value
 
 _HERE = Path(__file__).parent
@@ -33,10 +36,10 @@ _ASSETS = ("style.css", "language.js", "icon.svg")
 _MARKER = ".digital-cluster-site"
 _MARKER_BYTES = b"Written by digital-cluster: whatever else is put into this folder is removed.\n"
 _TEMPORARY = ".tmp"
-_GUIDE = "for-members.html"
+_GUIDE, _BENCHMARKS = "for-members.html", "benchmarks.html"
 _WHOLE_PERCENT = 100.0
-# Drawing costs most of a site; the same bars are the same drawing.
-_bars = lru_cache(maxsize=1024)(bar_chart)
+# Drawing costs most of a site; the same numbers are the same drawing.
+_bars, _compared = (lru_cache(maxsize=1024)(draw) for draw in (bar_chart, comparison_chart))
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def _audience(
     audience: str, template: str, content: SiteContent, member: MemberContent | None
 ) -> dict[str, bytes]:
     files = {f"{audience}/{name}": _asset(name) for name in _ASSETS}
-    pages = {"index.html": template, "about.html": "about.html.j2"}
+    pages = {"index.html": template, _BENCHMARKS: "benchmark_page.html.j2", "about.html": "about.html.j2"}
     if member is not None:
         pages[_GUIDE] = "for_members.html.j2"
     for page, source in pages.items():
@@ -113,6 +116,8 @@ def _environment() -> Environment:
         "strip": _strip,
         "guide": guide(),
         "GUIDE": _GUIDE,
+        "BENCHMARKS": _BENCHMARKS,
+        "places_of": _places_of,
     }
     return environment
 
@@ -158,7 +163,7 @@ def _comparison_chart(comparison: Comparison, chart_id: str) -> Markup:
     if reference is None or reference.value is None or reference.grid_step is None or value.value is None:
         raise ValueError(f"{comparison.process}: nothing to compare")
     digits = shown_digits(value.kpi, value.value)
-    drawing = comparison_chart(
+    drawing = _compared(
         own=grouped(exact(value.value), digits).replace(",", ""),
         reference=str(shown_value(reference.kpi, reference.value, reference.grid_step)),
         step=repr(reference.grid_step),
@@ -167,6 +172,15 @@ def _comparison_chart(comparison: Comparison, chart_id: str) -> Markup:
         height=84,
     )
     return Markup(drawing)  # noqa: S704 - our own drawing
+
+
+def _places_of(table: OwnBenchmarkTable) -> Counter[str]:
+    """Count a member's places, each KPI and group once: of the newest month if it has one, else the day."""
+    places: Counter[str] = Counter()
+    for line in (line for family in table.families for line in family.lines):
+        standings = (line.periods[period].standing for period in (MONTH, DAY))
+        places.update([standing.place for standing in standings if standing is not None][:1])
+    return places
 
 
 def _strip(
@@ -181,8 +195,9 @@ def _strip(
     figure = benchmark.figure
     drawing = strip_chart(
         Strip(
-            low=numbers[0],
-            high=numbers[-1],
+            # Two steps of the grid on either side: what is about the same shall look so.
+            low=numbers[0] - 2 * (figure.grid_step or 0.0),
+            high=numbers[-1] + 2 * (figure.grid_step or 0.0),
             centre=figure.value,
             interval=figure.interval,
             quartiles=(figure.p25.value, figure.p75.value) if figure.p25 and figure.p75 else None,

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -64,15 +65,16 @@ MEMBERS = tuple(f"m{n:02}" for n in range(12))
 JOINED, DAY = date(2025, 9, 1), date(2025, 11, 10)
 AS_OF = datetime(2025, 11, 10, 18, tzinfo=UTC)  # 03:00 in Seoul
 PERIODS = (("day", DAY - timedelta(days=1)), ("day", DAY), ("month", date(2025, 10, 1)))
-# Numerator and denominator of a factory lie between these; a total has no denominator.
-SIZES: dict[str, tuple[tuple[float, float], tuple[float, float] | None]] = {
-    "energy_kwh": ((9_000, 20_000), None),
-    "co2e_kg": ((4_000, 9_000), None),
-    "oee": ((30_000, 50_000), (60_000, 80_000)),
-    "energy_kwh_per_unit": ((9_000, 20_000), (4_000, 9_000)),
-    "availability": ((40_000, 55_000), (60_000, 80_000)),
-    "first_pass_yield": ((4_000, 4_900), (5_000, 9_000)),
-}
+# Elements of a factory lie between these; KPIs are made of them as the catalogue says.
+ELEMENTS = {
+    "energy": (9_000.0, 20_000.0), "co2e": (4_000.0, 9_000.0), "pq": (4_000.0, 9_000.0),
+    "pru_gq": (30_000.0, 50_000.0), "apt": (40_000.0, 55_000.0), "pbt": (60_000.0, 80_000.0),
+    "gp": (4_000.0, 4_900.0), "ip": (5_000.0, 9_000.0),
+}  # fmt: skip
+MADE_OF = {
+    "energy_kwh": ("energy",), "co2e_kg": ("co2e",), "oee": ("pru_gq", "pbt"), "availability": ("apt", "pbt"),
+    "energy_kwh_per_unit": ("energy", "pq"), "first_pass_yield": ("gp", "ip"),
+}  # fmt: skip
 POLICY_NUMBERS = {"p_percent": 10.31415926, "k_percent": 73.91834627, "persistence_percent": 5.271828183}
 
 
@@ -95,34 +97,35 @@ def cluster_definition() -> ClusterDefinition:
     )  # fmt: skip
 
 
+def planted_amounts(planter: Planter, name: str) -> dict[str, float]:
+    """Plant a factory's elements of one period, and the ratios that are made of them."""
+    while True:
+        amounts = {element: planter.number(*ends) for element, ends in ELEMENTS.items()}
+        ratios = {kpi: amounts[made[0]] / amounts[made[1]] for kpi, made in MADE_OF.items() if len(made) > 1}
+        if planter.plant(**{f"{name}/{what}": value for what, value in (amounts | ratios).items()}):
+            return amounts
+
+
 def planted_kpis(planter: Planter) -> list[dict[str, Any]]:
-    """Plant amounts, values and elements of every member's factory; its rows of all levels."""
+    """Plant amounts and values of every member's factory; its rows of all levels."""
     rows = []
-    for member in MEMBERS:
-        for kpi, (above, below) in SIZES.items():
+    for member, (period, start) in product(MEMBERS, PERIODS):
+        amounts = planted_amounts(planter, f"{member}/{period}/{start}")
+        for kpi, made in MADE_OF.items():
             definition = kpi_book().find(kpi)
             assert definition is not None
-            for period, start in PERIODS:
-                name = f"{member}/{kpi}/{period}/{start}"
-                while True:
-                    numerator = planter.number(*above)
-                    denominator = None if below is None else planter.number(*below)
-                    value = numerator if denominator is None else numerator / denominator
-                    element = planter.number(*above)
-                    amounts = {"value": value, "element": element}
-                    if denominator is not None:
-                        amounts |= {"numerator": numerator, "denominator": denominator}
-                    if planter.plant(**{f"{name}/{what}": amount for what, amount in amounts.items()}):
-                        break
-                row = {
-                    "day": start, "period": period, "kpi": kpi, "definition_version": definition.version,
-                    "numerator": numerator, "denominator": denominator, "value": value,
-                    "unit": definition.unit, "coverage": 1.0, "product_class": "aluminium-castings",
-                    "status": "final" if period == "month" or start < DAY else "provisional",
-                    "sums": [element], "weight": 86400.0, "covered": 86400.0, "known_at": AS_OF,
-                }  # fmt: skip
-                levels = {"factory": f"{member}-f", "member": member, "peer": f"{member}/casting"}
-                rows += [{**row, "level": level, "subject": subject} for level, subject in levels.items()]
+            sums = [amounts[element] for element in made]
+            denominator = sums[1] if len(sums) > 1 else None
+            row = {
+                "day": start, "period": period, "kpi": kpi, "definition_version": definition.version,
+                "numerator": sums[0], "denominator": denominator,
+                "value": sums[0] if denominator is None else sums[0] / denominator,
+                "unit": definition.unit, "coverage": 1.0, "product_class": "aluminium-castings",
+                "status": "final" if period == "month" or start < DAY else "provisional",
+                "sums": sums, "weight": 86400.0, "covered": 86400.0, "known_at": AS_OF,
+            }  # fmt: skip
+            levels = {"factory": f"{member}-f", "member": member, "peer": f"{member}/casting"}
+            rows += [{**row, "level": level, "subject": subject} for level, subject in levels.items()]
     return rows
 
 
@@ -329,7 +332,7 @@ def test_the_night_published_something_and_withheld_something(left: Left) -> Non
     """Else nothing to find would prove nothing."""
     assert left.published.height >= 8
     assert {"day", "month"} <= set(left.published["period"])
-    assert len(left.canaries) > 1000
+    assert len(left.canaries) > 700
     assert {name.partition("/")[0] for name in left.common} >= {
         "operator", "topic", "releases", "ledger_heads", "log", "artifacts", "failure 0", "failure 1",
     }  # fmt: skip
@@ -352,11 +355,10 @@ def test_a_member_s_own_numbers_are_in_its_own_files(left: Left) -> None:
     own = {name: v for name, v in left.canaries.items() if name.startswith("m03/")}
     topic = {n: content for n, content in left.own["m03"].items() if n.startswith("topic/")}
     found = {f.canary for f in Searcher(own).search(topic)}
-    kpi_values = {n for n in own if n.endswith(("/value", "/numerator", "/denominator", "/element"))}
-    assert kpi_values <= found
+    assert {name for name in own if name.startswith(("m03/day", "m03/month"))} <= found
 
 
-VICTIM = "m05/oee/month/2025-10-01/numerator"
+VICTIM = "m05/month/2025-10-01/pru_gq"
 FORMS = sorted(written_forms(1.0))
 
 

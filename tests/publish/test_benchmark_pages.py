@@ -16,17 +16,8 @@ from pipelines.publish.words import group_words, say
 from tests.publish.conftest import DAY, MONTH, Page
 
 
-def section(page: Page, language: str, heading: str, end: str) -> str:
-    text = page.text(language)
-    return text[
-        text.index(say(heading, language)) : text.index(
-            say(end, language), text.index(say(heading, language))
-        )
-    ]
-
-
 def operator_text(pages: dict[str, Page], language: str = "en") -> str:
-    return section(pages["operator/index.html"], language, "section.tables", "section.deliveries")
+    return pages["operator/benchmarks.html"].text(language)
 
 
 def text_of(inputs: SiteInputs, name: str, **changes: Any) -> str:
@@ -43,14 +34,16 @@ def own(content: SiteContent, member: str, breakdown: str, kpi: str, period: str
 
 def test_the_operator_reads_centre_spread_trend_and_name(pages: dict[str, Page]) -> None:
     text = operator_text(pages)
-    assert "Availability Closed day – No figure Latest month 80 % 95% interval 70–90" in text
-    assert "Quartiles 75 ( 65–80 ) · 85 ( 80–95 )" in text
-    assert "Same members 75 → 80 Named reference Naru Castings 79 Nov 2025 · Coverage 97%" in text
-    assert "Contributors: 10+" in text
-    korean = operator_text(pages, "ko")
-    assert "95% 구간 70–90" in korean
-    assert "같은 회원사 75 → 80 등대공장 나루주조 79" in korean
-    assert "2025년 11월 · 측정률 97% · 참여 기업군 10 이상" in korean
+    assert (
+        "Availability Closed day – No figure Latest month 80 % 95% interval 70–90 · "
+        "Quartiles 75 ( 65–80 ), 85 ( 80–95 ) · Same members 75 → 80 · Named reference Naru Castings 79 · "
+        "Nov 2025 · Coverage 97% · Contributors: 10+" in text
+    )
+    assert (
+        "95% 구간 70–90 · 사분위 75 ( 65–80 ), 85 ( 80–95 ) · 같은 회원사 75 → 80 · 등대공장 나루주조 79 · "
+        "2025년 11월 · 측정률 97% · 참여 기업군 10 이상" in operator_text(pages, "ko")
+    )
+    assert "Contributors: fewer than 10 · Provisional" in text
 
 
 def test_a_withheld_trend_looks_withheld_beside_its_figure(pages: dict[str, Page]) -> None:
@@ -58,14 +51,18 @@ def test_a_withheld_trend_looks_withheld_beside_its_figure(pages: dict[str, Page
 
 
 def test_tables_stand_by_breakdown_with_anchors_and_counts(pages: dict[str, Page]) -> None:
-    page = pages["operator/index.html"]
+    page = pages["operator/benchmarks.html"]
     for breakdown in ("cluster", "process", "size"):
         assert f"#benchmarks-{breakdown}" in page.links
         assert f"benchmarks-{breakdown}" in page.ids
     text = operator_text(pages)
     # Of everybody: three figures of the day, three of the month of which one is too little measured.
     assert "Whole cluster 5 of 6 published By process 3 of 5 published By size 1 of 2 published" in text
-    assert text.index("By size 1 of 2") < text.index("Group Casting") < text.index("Group Small")
+    assert (
+        text.index("By size 1 of 2")
+        < text.index("Electricity per unit Casting")
+        < text.index("Availability Small")
+    )
 
 
 def test_what_has_no_number_in_a_breakdown_is_folded_with_its_status(pages: dict[str, Page]) -> None:
@@ -77,10 +74,8 @@ def test_what_has_no_number_in_a_breakdown_is_folded_with_its_status(pages: dict
 
 def test_withheld_is_explained_once_in_one_sentence(pages: dict[str, Page]) -> None:
     for language in ("en", "ko"):
-        for name in ("operator/index.html", "garam/index.html"):
-            heading = "section.tables" if name.startswith("operator") else "section.own_tables"
-            end = "section.deliveries" if name.startswith("operator") else "section.hours"
-            assert section(pages[name], language, heading, end).count(say("sentence.withheld", language)) == 1
+        for name in ("operator/benchmarks.html", "garam/benchmarks.html"):
+            assert pages[name].text(language).count(say("sentence.withheld", language)) == 1
 
 
 def test_a_member_stands_in_a_third_where_thirds_are_published(
@@ -94,8 +89,10 @@ def test_a_member_stands_in_a_third_where_thirds_are_published(
     taeyang = own(content, "taeyang", "cluster", "availability")
     assert taeyang.standing is not None
     assert taeyang.standing.place == "worse"
-    text = pages["naru/index.html"].text("en")
-    assert "79.8 % middle Reference 80 % Gap to the reference −0.2 pp Thirds at 75 · 85 95% interval" in text
+    text = pages["naru/benchmarks.html"].text("en")
+    assert (
+        "79.8 % middle Reference 80 % · Gap to the reference −0.2 pp Thirds at 75 , 85 · 95% interval" in text
+    )
 
 
 def test_without_thirds_a_grid_step_decides(content: SiteContent) -> None:
@@ -119,10 +116,10 @@ def test_the_own_trend_is_that_of_the_same_factories(content: SiteContent) -> No
 
 def test_a_member_reads_of_its_own_groups_only(pages: dict[str, Page]) -> None:
     for member, there, elsewhere in (
-        ("areum", "Group Small", "Group Medium"),
+        ("areum", "Availability ↑ Small", "Medium"),
         ("naru", "Casting", "Metal forming"),
     ):
-        text = section(pages[f"{member}/index.html"], "en", "section.own_tables", "section.hours")
+        text = pages[f"{member}/benchmarks.html"].text("en")
         assert there in text
         assert elsewhere not in text
 
@@ -135,7 +132,7 @@ def test_who_did_not_contribute_reads_what_is_missing_and_no_figure(
     lacking = {one.missing: one.kpis for one in table.not_shown}
     assert lacking[Missing("taeyang", "stream", "energy_kwh")] == ("oee", "energy_kwh", "co2e_kg")
     assert not [li for family in table.families for li in family.lines if li.kpi == "oee"]
-    text = section(pages["taeyang/index.html"], "en", "section.own_tables", "section.hours")
+    text = pages["taeyang/benchmarks.html"].text("en")
     assert "taeyang: energy used is missing (stream: Energy). OEE , Electricity , Emissions" in text
     assert "65 %" not in text
     assert "82,518" not in text
@@ -160,7 +157,7 @@ def test_no_byte_of_a_figure_reaches_a_member_that_did_not_contribute(
 def test_too_little_coverage_hides_a_figure_and_says_how_little(inputs: SiteInputs) -> None:
     of_naru = (pl.col("subject") == "naru") & (pl.col("kpi") == "oee") & (pl.col("day") == DAY)
     kpis = inputs.kpis.with_columns(coverage=pl.when(of_naru).then(0.42).otherwise("coverage"))
-    text = text_of(inputs, "naru/index.html", kpis=kpis)
+    text = text_of(inputs, "naru/benchmarks.html", kpis=kpis)
     assert (
         "naru: too little of the time was measured (42%)." not in text
     )  # one sentence per lack, not per share
@@ -171,7 +168,9 @@ def test_who_joined_in_mid_month_waits_for_the_next(inputs: SiteInputs) -> None:
     late = tuple(
         dataclasses.replace(f, joined=DAY) if f.factory == "naru" else f for f in inputs.cluster.factories
     )
-    page = text_of(inputs, "naru/index.html", cluster=dataclasses.replace(inputs.cluster, factories=late))
+    page = text_of(
+        inputs, "naru/benchmarks.html", cluster=dataclasses.replace(inputs.cluster, factories=late)
+    )
     assert "4.25" not in page
     assert "naru: not in the group in that month" in page
 
@@ -185,7 +184,7 @@ def test_an_older_month_of_class_b_is_named_by_its_month(inputs: SiteInputs) -> 
         .alias(n)
         for n in ("period_start",)
     )
-    assert "Aug 2025" in text_of(inputs, "operator/index.html", releases=older)
+    assert "Aug 2025" in text_of(inputs, "operator/benchmarks.html", releases=older)
 
 
 def test_the_periods_beside_released_ones_and_those_before_are_asked_for(inputs: SiteInputs) -> None:
@@ -197,13 +196,13 @@ def test_the_periods_beside_released_ones_and_those_before_are_asked_for(inputs:
 
 
 def test_strips_hold_no_more_than_positions(files: dict[str, bytes]) -> None:
-    page = files["naru/index.html"].decode()
+    page = files["naru/benchmarks.html"].decode()
     strips = re.findall(r'<svg class="strip".*?</svg>', page)
     assert strips
     assert "0.79" not in "".join(strips)
     assert "<circle cx=" in strips[0]
     assert "<circle" not in "".join(
-        re.findall(r'<svg class="strip".*?</svg>', files["operator/index.html"].decode())
+        re.findall(r'<svg class="strip".*?</svg>', files["operator/benchmarks.html"].decode())
     )
 
 

@@ -17,7 +17,10 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PAGES = ("operator/index.html", "operator/about.html", "garam/index.html", "taeyang/index.html", "index.html")
+PAGES = (
+    "operator/index.html", "operator/benchmarks.html", "operator/about.html", "garam/index.html",
+    "naru/benchmarks.html", "garam/for-members.html", "taeyang/index.html", "index.html",
+)  # fmt: skip
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 

@@ -39,11 +39,11 @@ def line_of(table: KpiTable, kpi: str) -> KpiLine:
     return next(line for group in table.groups for line in group.lines if line.kpi == kpi)
 
 
-def page_of(inputs: SiteInputs, audience: str, **changes: Any) -> str:
+def page_of(inputs: SiteInputs, audience: str, page: str = "index", **changes: Any) -> str:
     """Render one audience's page alone: the others' charts take their time."""
     content = build_content(dataclasses.replace(inputs, **changes))
     alone = dataclasses.replace(content, members=tuple(m for m in content.members if m.member == audience))
-    return render_site(alone)[f"{audience}/index.html"].decode()
+    return render_site(alone)[f"{audience}/{page}.html"].decode()
 
 
 def test_a_line_has_day_month_year_baseline_and_change(content: SiteContent) -> None:
@@ -215,8 +215,8 @@ OCTOBER = (date(2025, 10, 1), date(2025, 11, 1))
 
 
 def test_the_operator_reads_released_months_only(inputs: SiteInputs) -> None:
-    assert "2025년 10월" not in page_of(inputs, "operator")
-    page = page_of(inputs, "operator", releases=released(inputs, (*OCTOBER, "published", 0.55)))
+    assert "2025년 10월" not in page_of(inputs, "operator", "benchmarks")
+    page = page_of(inputs, "operator", "benchmarks", releases=released(inputs, (*OCTOBER, "published", 0.55)))
     assert '<span class="number">55</span>' in page
     assert "2025년 10월" in page
     assert say("released.no_baseline", "ko") in page
@@ -225,7 +225,7 @@ def test_the_operator_reads_released_months_only(inputs: SiteInputs) -> None:
 def test_the_cluster_s_change_is_that_of_two_released_figures(inputs: SiteInputs) -> None:
     ledger = released(inputs, (*SEPTEMBER, "published", 0.5), (*OCTOBER, "published", 0.6))
     cluster = with_baseline(inputs, *SEPTEMBER)
-    page = page_of(inputs, "operator", releases=ledger, cluster=cluster)
+    page = page_of(inputs, "operator", "benchmarks", releases=ledger, cluster=cluster)
     assert "+10.0%p" in page  # 60 % - 50 %
     assert say("released.compared", "ko") in page
 

@@ -404,7 +404,8 @@ def test_no_link_leaves_its_folder_and_nothing_is_fetched(files: dict[str, bytes
                 assert ".." not in target
                 assert (f"{folder}/{target}" if folder else target) in files, f"{name} -> {link}"
             if anchor:
-                assert anchor in page.ids, f"{name} -> {link}"
+                there = pages[f"{folder}/{target}"] if target else page
+                assert anchor in there.ids, f"{name} -> {link}"
     for name, page in files.items():
         if not name.endswith(".svg"):
             assert b"http:" not in page, name

@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Factory, Member
 from pipelines.domain.disclosure.policy import TablePolicy
+from pipelines.schemas.contracts import contract
 from pipelines.schemas.outputs import (
     benchmark_key,
     benchmarks_topic,
@@ -15,6 +16,7 @@ from pipelines.schemas.outputs import (
     parse_output,
 )
 from pipelines.schemas.streams import parse_topic
+from pipelines.schemas.tables import RELEASES
 
 CLUSTER = ClusterDefinition(
     cluster="park", name_ko="단지", name_en="Park", zone="Asia/Seoul", geography="KR",
@@ -44,6 +46,10 @@ def test_a_topic_s_name_says_what_it_carries(name: str, carries: str | None) -> 
 def test_no_output_is_taken_for_input() -> None:
     assert parse_topic(benchmarks_topic("park")) is None
     assert parse_topic(member_topic("naru")) is None
+
+
+def test_the_cluster_s_topic_carries_every_column_of_the_ledger() -> None:
+    assert {field["name"] for field in contract("benchmark")["fields"]} == set(RELEASES.schema.names)
 
 
 def test_keys_say_all_that_identifies_a_row_and_nothing_else() -> None:
