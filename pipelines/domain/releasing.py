@@ -146,6 +146,7 @@ class _Offering:
         self._fixed = checks.fixed_panel
         self._processes = dict(scene.processes.select("factory", _PROCESS).drop_nulls().iter_rows())
         self._holdings = cache(partial(holdings_on, scene.cluster))
+        self._groups = cache(self._groups_of)
         self.kept: set[str] = set()
 
     def of(self, period: Period) -> Iterator[Prospect]:
@@ -163,7 +164,10 @@ class _Offering:
         for group in self._groups(period):
             if definition.breakdown == _PROCESS and _PROCESS not in group.breakdown.split("-"):
                 continue
-            now = self._on_panel(self._comparison(period, definition, group, policy))
+            wide = self._comparison(period, definition, group, policy)
+            if not self._figures.of(period, definition).keys() & set(wide.panel):
+                continue  # nobody shares it: nothing to decide a panel for
+            now = self._on_panel(wide)
             found = level(self._figures, now)
             if found is not None:
                 yield found
@@ -177,7 +181,7 @@ class _Offering:
         if factories is None:
             return
         before = replace(now, period=now.period.before, panel=factories)
-        decided = self._panels.decided(before)
+        decided = self._panels.decided(before) if self._fixed else None
         if decided is not None:
             before = replace(before, panel=decided.factories)
         found = trend(self._figures, replace(now, figure_id=f"{now.figure_id}/trend"), before)
@@ -211,7 +215,7 @@ class _Offering:
             if found is not None:
                 yield found
 
-    def _groups(self, period: Period) -> tuple[PeerGroup, ...]:
+    def _groups_of(self, period: Period) -> tuple[PeerGroup, ...]:
         cluster = self._scene.cluster
         if not self._fixed:
             cluster = _at_once(cluster, period)
