@@ -31,12 +31,15 @@ def sealed(  # noqa: PLR0913 - as many as a figure has facts
     waived: Sequence[str] = (),
     most: float = math.inf,
     known_to_all: bool = False,
+    coefficients: Sequence[float] = (),
 ) -> SealedFigure:
     """Return a total of a night: published within +- half, or withheld where a level is given."""
     published = level is None
     statement = Statement(
         figure_id,
-        tuple(Term(u, 1.0, most) for u in sorted(terms)),
+        tuple(
+            Term(u, c, most) for u, c in zip(sorted(terms), coefficients or [1.0] * len(terms), strict=True)
+        ),
         published=published,
         down=half,
         up=half,

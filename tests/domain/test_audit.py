@@ -236,6 +236,22 @@ def test_what_was_published_once_is_no_longer_asked_about_as_withheld() -> None:
     assert not audit([sealed("t", 1, day, half=1), sealed("t", 2, day, level=50)], 0, FIVE).alarms
 
 
+def test_another_figure_of_the_same_amounts_does_not_excuse_a_withheld_one() -> None:
+    day = unknowns("day", DAY, {"a-1": 100, "b-1": 100, "c-1": 100})
+    withheld = sealed("units", 1, day, level=50)
+    # A multiple of the sum is the sum; with other weights it is another one: a + b + 2c = 400 leaves
+    # a + b + c anything from 200 (c alone) to 400, and 250 to 350 had to seem possible.
+    double = sealed("twice", 1, day, half=1, coefficients=(2.0, 2.0, 2.0))
+    assert not audit([withheld, double], 0, FIVE).alarms
+    other = sealed("weighted", 1, day, coefficients=(1.0, 1.0, 2.0))
+    report = audit([withheld, other], 0, FIVE)
+    assert [(r.figure_id, r.lower, r.upper) for r in report.rows if not r.holding] == [("units", 200, 400)]
+    # With c at most 120 the sum is at least 280.
+    bounded = sealed("weighted", 1, day, coefficients=(1.0, 1.0, 2.0), most=120)
+    (alarm,) = audit([withheld, bounded], 0, FIVE).alarms
+    assert (alarm.figure_id, alarm.lower) == ("units", pytest.approx(280))
+
+
 def test_without_releases_there_is_nothing_to_report() -> None:
     assert audit([], 2, FIVE) == AuditReport((), 0)
     day = unknowns("day", DAY, {"a-1": 90, "b-1": 0})

@@ -81,6 +81,12 @@ class Said:
         return "month" if len(self.starts) == 1 else "rolling12"
 
     @property
+    def direction(self) -> frozenset[tuple[Unknown, str]]:
+        """What it is a sum of, whatever it is multiplied by."""
+        size = max(abs(t.coefficient) for t in self.statement.terms) or 1.0
+        return frozenset((t.unknown, f"{t.coefficient / size:.9g}") for t in self.statement.terms)
+
+    @property
     def content(self) -> tuple[object, ...]:
         """What it says, whoever says it."""
         terms = tuple((t.unknown, t.coefficient) for t in self.statement.terms)
@@ -138,11 +144,11 @@ class History:
     def __init__(self, said: Sequence[Said]) -> None:
         self.said = tuple(said)
         self.published = _each_once(s for s in said if s.statement.published)
-        shown = {frozenset(s.unknowns) for s in self.published}
-        # What was published once stays published: withholding the same later protects nothing.
+        shown = {s.direction for s in self.published}
+        # What was published once stays published: withholding the same sum, or a multiple, protects nothing.
         self.withheld = _each_once(
             s for s in said if s.statement.level_down or s.statement.level_up
-            if not s.statement.published and frozenset(s.unknowns) not in shown
+            if not s.statement.published and s.direction not in shown
         )  # fmt: skip
         self.known = frozenset(u for s in self.published if s.statement.known_to_all for u in s.unknowns)
         self.touching: defaultdict[Unknown, list[Said]] = defaultdict(list)
