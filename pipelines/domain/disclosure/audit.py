@@ -228,7 +228,9 @@ class _Auditor:
     def _row(self, attack: Attack, kind: AttackerKind, subject: _Subject, found: _Found) -> AuditRow:
         aim = attack.aim(subject.weights, subject.size, subject.by or ())
         up, down = (attack.reach(aim, sign, found.coalition) for sign in (1, -1))
-        needed = min(subject.up, aim.up) if found.sign > 0 else min(subject.down, aim.down)
+        needed = subject.up if found.sign > 0 else subject.down
+        if found.alarm:
+            needed = min(needed, attack.believed(aim, found.sign, found.coalition))
         releases = attack.culprits(aim, found.sign, found.coalition, needed - _SMALL) if found.alarm else ()
         return AuditRow(
             holding=subject.holding,
@@ -329,10 +331,14 @@ def _tightest(attack: Attack, subject: _Subject, bar: float) -> _Found | None:
             if not waiting:
                 break
             first, *waiting = waiting
-            reach = attack.reach(aim, sign, group.coalitions[first])
-            if reach < wanted and (found is None or reach < found.tightest):
-                found = _Found(reach, sign, group.coalitions[first], reach < needed - _SMALL)
-            wanted = min(wanted, reach)
+            coalition = group.coalitions[first]
+            reach = attack.reach(aim, sign, coalition)
+            tight = reach < needed - _SMALL
+            alarm = tight and reach < attack.believed(aim, sign, coalition) - _SMALL
+            if reach < wanted and (found is None or (alarm, -reach) > (found.alarm, -found.tightest)):
+                found = _Found(reach, sign, coalition, alarm)
+            if alarm or not tight:
+                wanted = min(wanted, reach)
     return found
 
 
