@@ -4,7 +4,6 @@ The attack is the audit's, over the whole history, by everybody alone and every 
 fears. Beside it: what must hold of every night, and how much is still published.
 """
 
-from collections import Counter
 from datetime import date
 
 import polars as pl
@@ -20,8 +19,8 @@ from tests.simulated.parks import DAYS, twelve_holdings
 COALITIONS = (1, 2)
 FEW = 33  # nights, with the first month's close
 OWNERS = (1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
-# Published figures, and all: a gate that withholds more or less than it did must say why. Shares lose most: of a
-# quality near 1 the scrap is few firms', and nothing is left for a firm to have seemed worse.
+# Published figures, and all: a gate that withholds more or less than it did must say why. Shares lose most:
+# where nearly all is good, little is left for a firm to have seemed worse.
 PUBLISHED = {
     1: {
         ("energy_kwh", "day"): (477, 720),
