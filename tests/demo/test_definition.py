@@ -9,9 +9,5 @@ from pipelines.schemas.contracts import packaged_folder
 def test_the_definition_and_the_profiles_of_the_demo_say_the_same() -> None:
     cluster = load_cluster(packaged_folder("infra") / "clusters", DEMO_CLUSTER)
     said = {f.factory: [(t.process, t.size, t.maturity) for t in f.traits] for f in cluster.factories}
-    # The contract of profiles writes intermediate1, a cluster file intermediate1.
-    assert said == {
-        p.factory: [(p.process, p.size_class, p.maturity.replace("intermediate", "intermediate-"))]
-        for p in PLANTS.values()
-    }
+    assert said == {p.factory: [(p.process, p.size_class, p.maturity)] for p in PLANTS.values()}
     assert all(t.since <= f.joined and t.region is not None for f in cluster.factories for t in f.traits)

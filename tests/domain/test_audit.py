@@ -170,6 +170,20 @@ def test_where_the_releases_refute_five_per_cent_the_smallest_that_they_do_not_i
     assert chain_attack({"a-1": 110.0, "b-1": 90.0, "c-1": 100.0}).share(()) == 0.05
 
 
+def test_what_bounds_and_persistence_say_without_any_release_is_no_alarm() -> None:
+    # Everybody knows that June had room for 80: so May had 80 / 0.95 = 84.2 at most; of its 98 nobody knows.
+    may = sealed("May", 1, unknowns("month", MAY, {"a-1": 98, "b-1": 98, "c-1": 98}), half=1000, most=100)
+    june = unknowns("month", JUNE, {"a-1": 78, "b-1": 78, "c-1": 78})
+    report = audit([may, sealed("June", 2, june, half=1000, most=80)], 0, FIVE)
+    told = row(report, "a", "persistent")
+    assert (told.start, told.upper, told.amount) == (MAY, pytest.approx(80 / 0.95), 98)
+    assert not report.alarms
+    # But June's 234 +- 1 says more: at least 233 - 160 = 73, where 70.2 should seem possible.
+    found = audit([may, sealed("June", 2, june, half=1, most=80)], 0, FIVE)
+    assert {(r.attacker, r.start) for r in found.alarms} >= {("exact", JUNE), ("persistent", JUNE)}
+    assert all(r.releases for r in found.alarms)
+
+
 def test_a_named_reference_is_known_to_all_and_is_not_asked_about() -> None:
     day = unknowns("day", DAY, {"a-1": 100, "b-1": 100, "c-1": 100})
     total = sealed("total", 1, day, coalition=1, waived=("b",))

@@ -7,6 +7,7 @@ released (the audit).
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -38,9 +39,9 @@ class Gate:
     sealed: tuple[SealedFigure, ...] = ()
     figures: dict[date, pl.DataFrame] = field(default_factory=dict)
 
-    def run(self, *, shuffled: int | None = None) -> "Gate":
-        """Run all nights; perhaps with their rows in another order, of a seed."""
-        for night in self.park.nights():
+    def run(self, *, count: int | None = None, shuffled: int | None = None) -> "Gate":
+        """Run all nights, or the first ones; perhaps with their rows in another order, of a seed."""
+        for night in islice(self.park.nights(), count):
             self.release(night, shuffled=shuffled)
         return self
 
