@@ -19,10 +19,14 @@ class LineageLog:
     path: Path
 
     def append(self, line: str) -> None:
-        """Append one event; OSError if it can't be written."""
+        """Append one event, in one write: nights of several clusters may share a file.
+
+        Raises:
+            OSError: it can't be written.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        with self.path.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())
 
     def holds(self, text: str) -> bool:
         """Say whether some event contains a text; OSError if the file can't be read."""

@@ -9,7 +9,7 @@ whose own amounts it leaves as they are: so one solved program answers for many 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import Final
@@ -138,28 +138,6 @@ class Attack:
         columns = list(aim.weights)
         weights = np.array([aim.weights[j] for j in columns])
         return float(sign * ((point[columns] - self.truth[columns]) @ weights))
-
-    def believed(self, aim: Aim, sign: int, coalition: Coalition) -> float:
-        """Return how far above (+1) or below (-1) the truth a coalition thought a sum possible at first.
-
-        Before anything was released, that is: by bounds, sums of days and what persists.
-        No gate can keep more than that.
-        """
-        possible = aim.up if sign > 0 else aim.down
-        if self.persistence is None:
-            return possible
-        first = self._before_releases
-        first._assume(coalition, self.share(coalition))  # noqa: SLF001 - another of the same
-        found = first.solver.least({j: -sign * c for j, c in aim.weights.items()})
-        if found is None:
-            return 0.0
-        truth = math.fsum(c * float(self.truth[j]) for j, c in aim.weights.items())
-        return min(possible, -found.value - sign * truth)
-
-    @cached_property
-    def _before_releases(self) -> "Attack":
-        known = tuple(e for e in self.equations.equations if not e.releases)
-        return Attack(replace(self.equations, equations=known), self.persistence)
 
     def add(self, points: Vector) -> None:
         """Remember points, one a row, that fulfil the equations."""
