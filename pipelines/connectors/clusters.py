@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipelines.domain.cluster import (
     BaselinePeriod,
+    CarbonPolicy,
     ClassPolicy,
     ClusterDefinition,
     DisclosurePolicy,
@@ -94,6 +96,22 @@ class _Baseline(_Strict):
         return self
 
 
+class _Exclusion(_Strict):
+    factory: Id
+    activity: Text | None = None
+    reason: Text
+
+
+class _Carbon(_Strict):
+    approach: Literal["operational_control", "financial_control", "equity_share"] = "operational_control"
+    gwp_set: Text = "AR5"
+    accepted_instruments: tuple[Text, ...] = ()
+    base_year: int | None = Field(None, ge=1990, le=2100)
+    significance_percent: Fraction = Field(Fraction(5), gt=0)
+    exclusions: tuple[_Exclusion, ...] = ()
+    leased: tuple[Id, ...] = ()
+
+
 class _Cluster(_Strict):
     cluster: Id
     name: _Name
@@ -103,6 +121,7 @@ class _Cluster(_Strict):
     carriers_shared: frozenset[str] = frozenset({"electricity"})
     policy: _Policy
     baseline: _Baseline | None = None
+    carbon: _Carbon = _Carbon()
     members: tuple[_Member, ...] = ()
     gateways: tuple[_Gateway, ...] = ()
 
@@ -174,6 +193,15 @@ def _definition(parsed: _Cluster) -> ClusterDefinition:
         open_to_imports=parsed.open_to_imports,
         carriers_shared=parsed.carriers_shared,
         baseline=_baseline(parsed.baseline),
+        carbon=CarbonPolicy(
+            parsed.carbon.approach,
+            parsed.carbon.gwp_set,
+            parsed.carbon.accepted_instruments,
+            parsed.carbon.base_year,
+            parsed.carbon.significance_percent,
+            tuple((e.factory, e.activity, e.reason) for e in parsed.carbon.exclusions),
+            parsed.carbon.leased,
+        ),
     )
 
 
