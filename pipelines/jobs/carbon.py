@@ -10,7 +10,7 @@ what is not.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -281,8 +281,10 @@ def _of_base_year(one: Statement, base_year: int | None) -> bool:
 
 def _causes(night: Night) -> list[tuple[str, date, str]]:
     """Return factory, day and cause of what the night's facts restated."""
-    history = night.store.open(FACTS_HISTORY).scan().filter(pl.col("known_at") == night.nominal)
-    return history.select("factory", "day", "cause").unique().collect().sort("factory", "day", "cause").rows()
+    tonight = pl.col("known_at") == night.nominal.astimezone(UTC)
+    columns = ["factory", "day", "cause"]
+    history = night.store.open(FACTS_HISTORY).scan().filter(tonight).select(columns)
+    return history.unique().collect().sort(columns).rows()
 
 
 def _cause_of(

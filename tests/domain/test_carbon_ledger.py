@@ -1,4 +1,4 @@
-"""The carbon ledger: months of meters, told activities, claims, transfers, sums, the chain of a restatement."""
+"""The carbon ledger: months of meters, told activities, claims, transfers, sums, chains of restatements."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -151,7 +151,8 @@ def record(**changes: object) -> dict[str, object]:
     start = datetime(2022, 5, 30, 15, tzinfo=UTC)  # 2022-05-31 in Seoul
     return {
         "factory": "a", "activity_id": "lng-1", "activity": "lng", "start": start,
-        "end": start + 4 * 24 * HOUR, "amount": 100.0, "unit": "kg", "geography": "KR", "sequence": 1, "record_timestamp": start,
+        "end": start + 4 * 24 * HOUR, "amount": 100.0, "unit": "kg", "geography": "KR", "sequence": 1,
+        "record_timestamp": start,
         "claimed_kwh": None, "flow": None, "claim_start": None, "claim_end": None, **changes,
     }  # fmt: skip
 
