@@ -51,7 +51,7 @@ def derive_activities(night: Night) -> int:
         table.append(fresh, consumed)
     elif any(table.position(name) != version for name, version in consumed.items()):
         table.commit_files([], consumed)
-    choose_for_new_months(night, {*metered, *table.scan().select("month").collect()["month"]})
+    choose_for_new_months(night, table.scan().select("month").unique().collect()["month"])
     return fresh.height
 
 

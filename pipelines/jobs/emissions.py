@@ -12,7 +12,7 @@ import polars as pl
 from pipelines.connectors.deriving_figures import GridTables
 from pipelines.connectors.store import DayBucket, OpenTable, arrow_frame, day_bucket_predicate
 from pipelines.domain.carbon.entries import first_of_month
-from pipelines.jobs.factor_choices import Choices, changed_months
+from pipelines.jobs.factor_choices import Choices, changed_months, choose_for_new_months
 from pipelines.jobs.figuring import changed_pairs, computed_figures
 from pipelines.jobs.night import Night
 from pipelines.jobs.restating import replace_figures
@@ -26,11 +26,11 @@ def derive_emissions(night: Night) -> int:
         OperatorError: the store failed or a rival committed.
     """
     table, energy = night.store.open(EMISSIONS), night.store.open(FACTS_ENERGY)
+    changed = changed_pairs(table, [energy])
+    choose_for_new_months(night, {first_of_month(day) for day, _ in changed})
     choices = Choices(night.store)
     chosen_anew = changed_months(table, choices)
-    pairs = changed_pairs(table, [energy]) | {
-        pair for pair in energy.partitions() if first_of_month(pair[0]) in chosen_anew
-    }
+    pairs = changed | {pair for pair in energy.partitions() if first_of_month(pair[0]) in chosen_anew}
     ordered = sorted(pairs)
     return replace_figures(
         table,

@@ -51,6 +51,7 @@ class Choices:
 
     def __init__(self, store: ClusterStore) -> None:
         self._sets = store.open(FACTOR_SETS)
+        self._read: dict[tuple[str, str], str] = {}
         self.table = store.open(FACTOR_CHOICES)
         self._rows = self.table.scan().collect().sort("sequence")
 
@@ -98,8 +99,10 @@ class Choices:
         return self._sets.scan().filter(pl.col("factor_set") == factor_set).collect().height > 0
 
     def _content(self, factor_set: str, column: str) -> str:
-        rows = self._sets.scan().filter(pl.col("factor_set") == factor_set).select(column).collect()
-        return str(rows.item())
+        if (factor_set, column) not in self._read:
+            rows = self._sets.scan().filter(pl.col("factor_set") == factor_set).select(column).collect()
+            self._read[factor_set, column] = str(rows.item())
+        return self._read[factor_set, column]
 
     def store_set(self, content: str, own: str, night: Night) -> str:
         """Store a set, if it isn't; returns its name."""

@@ -195,9 +195,15 @@ def test_two_certificates_of_a_month_count_both_and_each_with_its_own_factor() -
     assert kg(statement(made, "a"), "2", "market") == pytest.approx(500 * GRID + 10, rel=1e-12)
 
 
+def test_a_contract_in_megawatt_hours_claims_as_much_in_kilowatt_hours() -> None:
+    made = lines(used("a", 1000.0), contract("a", 0.4, "r1", claimed_kwh=None, unit="MWh"))
+    assert kg(statement(made, "a"), "2", "market") == pytest.approx(600 * GRID, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"claimed_kwh": None, "unit": "kg"}, "unit_not_convertible"),
         ({"claim_start": date(2022, 4, 1), "claim_end": date(2022, 5, 1)}, "claim_period"),
         ({"market": "JP"}, "claim_market"),
         ({"instrument": "green_premium"}, "instrument_not_accepted"),

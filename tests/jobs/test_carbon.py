@@ -59,6 +59,11 @@ def send_activities(park: Park, at: datetime, *, twice: bool = False) -> None:
         tell(park, a, "lng", "lng", 1000.0, "kg"),
         tell(park, a, "steam", "steam", 20.0, "GJ", **sold),
         tell(park, a, "rec", "electricity", 10.0, "kWh", **rec(10.0, "r1")),
+        # What negative controls look for: litres as millilitres, and one energy on two bases.
+        *(tell(park, a, f"diesel-{n}", "diesel", 100.0, "L") for n in range(5)),
+        tell(park, a, "diesel-ml", "diesel", 120_000.0, "L"),
+        tell(park, a, "gas-net", "city_gas_lng", 38_500.0, "MJ_ncv"),
+        tell(park, a, "gas-gross", "city_gas_lng", 42_700.0, "MJ_ncv"),
     ]
     of_b = [
         tell(park, b, "steam", "steam", 20.0, "GJ", **bought),
@@ -164,6 +169,18 @@ def test_steam_between_members_is_in_no_total_of_the_park_and_shown_apart(told: 
     assert said(park, 2, "transfers", "location") == [("unstated", 1250.0)]
     leak = park.filter(version=2, scope="1")
     assert json.loads(leak["other_gases"].item()) == {"HFC-134a": 0.5}
+
+
+def test_a_wrong_unit_and_a_wrong_basis_are_flagged_at_night_and_keep_their_values(told: Park) -> None:
+    lines = told.rows("emission_lines").drop_nulls("reason").filter(scope="1")
+    flagged = {
+        (name, flag)
+        for name, reason in lines.select("activity_id", "reason").iter_rows()
+        for flag in ("amount_implausible", "basis_suspect")
+        if flag in reason
+    }
+    assert flagged == {("diesel-ml", "amount_implausible"), ("gas-gross", "basis_suspect")}
+    assert lines["co2e_kg"].null_count() == 0
 
 
 def test_a_day_more_is_a_version_more_and_its_chain_names_the_activity(told: Park) -> None:

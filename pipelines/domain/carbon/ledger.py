@@ -15,9 +15,11 @@ from pipelines.domain.carbon.transfers import Place, matched_transfers
 from pipelines.domain.emissions.activities import Activity, Claim
 from pipelines.domain.emissions.evaluation import Request, evaluate
 from pipelines.domain.emissions.figures import Figure
+from pipelines.domain.emissions.fuels import UNIT_NOT_CONVERTIBLE
 from pipelines.domain.emissions.gases import COMPOSITE
 from pipelines.domain.emissions.lookup import Factor
 from pipelines.domain.emissions.rates import ELECTRICITY, Tables
+from pipelines.domain.units import UnitTable
 
 METERED, SOLD_ON = "metered", "sold_on"
 WITHOUT_USE, OTHER_OWNER = "claim_without_use", "claim_owner"
@@ -75,10 +77,12 @@ def ledger_lines(
         by itself (bills of metered energy, contracts, what was sold) one without a figure.
     """
     live = [entry for entry in entries if not entry.withdrawn]
-    units = next(iter(bases.values())).tables.conversion.units if bases else None
-    matched = frozenset[Place]() if units is None else matched_transfers(live, units)
+    if not live:
+        return []
+    units = bases[live[0].month].tables.conversion.units
+    matched = matched_transfers(live, units)
     idle = _idle(live)
-    claims = _claims(live, idle, owners)
+    claims = _claims(live, idle, owners, units)
     activities = {
         entry.place: _activity(entry, claims.get(entry.place, ()))
         for entry in live
@@ -121,7 +125,7 @@ def _idle(live: Sequence[Entry]) -> dict[Place, str]:
 
 
 def _claims(
-    live: Sequence[Entry], idle: Mapping[Place, str], owners: Mapping[str, str]
+    live: Sequence[Entry], idle: Mapping[Place, str], owners: Mapping[str, str], units: UnitTable
 ) -> dict[Place, tuple[Claim, ...]]:
     """Give each claim to the use that it is for: its own, else the factory's first use of electricity."""
     uses: dict[tuple[str, date], Place] = {}
@@ -130,31 +134,33 @@ def _claims(
             uses.setdefault((entry.factory, entry.month), entry.place)
     claims: defaultdict[Place, tuple[Claim, ...]] = defaultdict(tuple)
     for entry in live:
-        kwh = entry.claimed_kwh
-        if kwh is None and entry.flow == CONTRACT:
-            kwh = entry.amount
-        if kwh is None:
-            continue
         place = uses.get((entry.factory, entry.month)) if entry.place in idle else entry.place
-        if place is not None:
-            claims[place] += (_claim(entry, kwh, owners),)
+        if place is not None and (entry.claimed_kwh is not None or entry.flow == CONTRACT):
+            claims[place] += (_claim(entry, owners, units),)
     return dict(claims)
 
 
-def _claim(entry: Entry, kwh: float, owners: Mapping[str, str]) -> Claim:
+def _claim(entry: Entry, owners: Mapping[str, str], units: UnitTable) -> Claim:
     """Return a claim; within the month it stands for all of the month's use, whichever days are metered."""
     start, end = entry.claim_start or entry.start, entry.claim_end or entry.end
     within = entry.month <= start and end <= next_month(entry.month)
-    foreign = entry.owner is not None and entry.owner != owners.get(entry.factory)
+    refused = OTHER_OWNER if entry.owner not in {None, owners.get(entry.factory)} else None
+    kwh, per_unit = exact(entry.amount or 0.0), units.factor(entry.unit, "kWh")
+    if entry.claimed_kwh is not None:
+        kwh = exact(entry.claimed_kwh)
+    elif per_unit is None:
+        refused = UNIT_NOT_CONVERTIBLE
+    else:
+        kwh *= per_unit
     return Claim(
-        exact(kwh),
+        kwh,
         entry.instrument,
         entry.certificate_id,
         None if within else start,
         None if within else end,
         entry.market,
         exact(entry.instrument_kg_per_kwh or 0.0),
-        OTHER_OWNER if foreign else None,
+        refused,
     )
 
 
