@@ -45,6 +45,21 @@ def show_statement(
     typer.echo(shown(open_reader(cluster), statement_id, version, part).write_csv(), nl=False)
 
 
+@statements_app.command("draw")
+def draw_statement(
+    statement_id: Annotated[str, typer.Argument(help="Id of the statement.")],
+    version: Annotated[int | None, typer.Option(help="Version; default: the newest.")] = None,
+    draws: Annotated[int, typer.Option(min=1000, help="How many.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    cluster: ClusterOption = None,
+) -> None:
+    """Compute a statement's 95 % intervals by Monte Carlo, beside propagation, as CSV."""
+    from pipelines.cli import open_reader
+    from pipelines.jobs.statement_draws import drawn
+
+    typer.echo(drawn(open_reader(cluster), statement_id, version, draws, seed).write_csv(), nl=False)
+
+
 def restate(  # noqa: PLR0913, PLR0917 # the options of the command
     cause: Annotated[str, typer.Option(help="Why: kept with the statements.")],
     factors: Annotated[Path | None, typer.Option(help="CSV of factors that are added or replaced.")] = None,

@@ -68,7 +68,7 @@ def send_activities(park: Park, at: datetime, *, twice: bool = False) -> None:
     of_b = [
         tell(park, b, "steam", "steam", 20.0, "GJ", **bought),
         tell(park, b, "rec", "electricity", 10.0, "kWh", **rec(10.0, "r1")),
-        tell(park, b, "leak", "HFC-134a", 0.5, "kg", flow="leaked"),
+        tell(park, b, "leak", "HFC-134a", 0.5, "kg", flow="leaked", uncertainty_pct=10.0),
     ]
     for factory, values in ((a, of_a), (b, of_b)):
         park.send(park.topic("activities", factory), [*values[::-1], *values] if twice else values, at)
@@ -320,6 +320,31 @@ def test_the_base_year_is_recalculated_from_the_threshold_on_only(told: Park, tm
     assert "park/factory" in answer.line("base year")
     assert statements(park, "factory", park.a, "year")["version"].max() == 2
     assert statements(park, "factory", park.a, "month")["version"].max() == 3
+
+
+def test_draws_of_a_stated_version_agree_with_what_it_says(told: Park) -> None:
+    name = f"park/factory/{told.b}/month/{MONTH}"
+    asked = (
+        "statements",
+        "draw",
+        name,
+        "--version",
+        "1",
+        "--draws",
+        "100000",
+        "--seed",
+        "7",
+        "--cluster",
+        "park",
+    )
+    rows = told.hub.run(*asked).csv()
+    assert told.hub.run(*asked).csv() == rows
+    leak = next(row for row in rows if row["scope"] == "1")
+    assert (leak["co2e_kg"], float(leak["propagated_low_pct"])) == ("650.0", 10.0)
+    assert float(leak["drawn_low_pct"]) == pytest.approx(10.0, rel=0.01)
+    # The grid's uncertainty isn't known: neither way tells a distance.
+    grid = next(row for row in rows if (row["scope"], row["method"]) == ("2", "location"))
+    assert (grid["propagated_low_pct"], grid["drawn_low_pct"]) == ("", "")
 
 
 def test_another_gwp_set_is_a_step_of_its_own_and_is_never_added_to_the_old_one(
