@@ -43,6 +43,8 @@ _TABLES_HOLD: Final[dict[str, str]] = {
     "source_days": "What each source sent of a day: what the liveness report learns from.",
     "liveness": "The data-liveness report: one row per stream (`*`) and source of a factory's day.",
     "releases": "The release ledger: everything that was ever published, chained by hashes. Append-only.",
+    "release_inputs": "Why each figure was published or withheld: sealed with the ledger's key. Append-only.",
+    "ledger_heads": "Signed heads of the release ledger ([ledger.md](ledger.md)). Append-only.",
 }
 
 

@@ -16,7 +16,7 @@ from prefect.states import Completed
 from flows.tasks import error_lines, exit_code, failed, run_as_task
 from pipelines.cli import explain, read_clock, read_settings, session
 from pipelines.demo.clock import DEFAULT_AS_OF
-from pipelines.demo.session import DEMO_CLUSTER, publish
+from pipelines.demo.session import DEMO_CLUSTER, publish, with_ledger_key
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.nightly import STEPS, NightReport, night_under_lease, run_step
 from pipelines.jobs.opening import open_night
@@ -77,6 +77,7 @@ def _night(
 ) -> NightReport:
     clock = DEFAULT_AS_OF if demo and as_of is None else read_clock(as_of)
     base = read_settings(source=source, max_days=max_days)
+    base = with_ledger_key(base) if demo else base
     with telling() as tell, session(base, "local" if demo else "configured") as settings:
         if demo:
             run_as_task("publish-demo", partial(publish, settings, clock, tell))

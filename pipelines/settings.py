@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     site: Path = Field(Path("build/site"), description="Folder of the published pages.")
     broker: Path = Field(Path("build/broker"), description="Folder of the local demo broker.")
 
+    ledger_key_file: Path | None = Field(
+        None, description="Key of the release ledger (mode 600); no night runs without it (docs/ledger.md)."
+    )
+
     kafka_bootstrap_servers: str | None = Field(None, description="host:port, comma-separated.")
     kafka_security_protocol: str = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."

@@ -1,8 +1,10 @@
+import base64
 import os
 import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -55,6 +57,17 @@ def refuse_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"may not be skipped where CI is set: {reason}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ledger_key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The ledger's key of every test and of every program that one starts: always the same 64 bytes."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.key"
+    path.touch(0o600)
+    path.write_bytes(base64.b64encode(bytes(range(64))) + b"\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DC_LEDGER_KEY_FILE", str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,17 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer.main
+from pydantic import BaseModel
 
 from docs.reference_pages import PAGES
 from pipelines.cli import app
+from pipelines.connectors.cluster_form import ClusterForm
+from pipelines.connectors.clusters import load_cluster
+from pipelines.connectors.rule_keys import RULE_KEYS
 from pipelines.domain.checks import REASONS
 from pipelines.domain.outcomes import MEANINGS, ExitCode
 from pipelines.settings import Settings
@@ -92,6 +97,29 @@ def test_every_reason_of_a_dead_letter_is_explained() -> None:
     page = (ROOT / "docs" / "dead-letters.md").read_text(encoding="utf-8")
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
     assert explained == (set(REASONS) - {"other_cluster"}) | REASONS_OF_DECODING
+
+
+def test_the_example_of_a_cluster_file_can_be_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "cluster-definition.md").read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    (tmp_path / "park.yaml").write_text(example[1], encoding="utf-8")
+    assert load_cluster(tmp_path, "park").trees["process"]["die-casting"] == "casting"
+
+
+def test_every_key_of_a_cluster_file_is_explained() -> None:
+    page = (ROOT / "docs" / "cluster-definition.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", page))
+    assert (form_keys(ClusterForm) | set(RULE_KEYS)) - named == {"ko", "en", "from", "to"}
+
+
+def form_keys(form: object) -> set[str]:
+    """Return the keys of a form and of the forms in it."""
+    if isinstance(form, type) and issubclass(form, BaseModel):
+        fields = form.model_fields.items()
+        own = {field.alias or name for name, field in fields}
+        return own | {key for _, field in fields for key in form_keys(field.annotation)}
+    return {key for part in get_args(form) for key in form_keys(part)}
 
 
 def test_both_readmes_show_the_result_and_begin_with_the_two_commands() -> None:

@@ -21,7 +21,9 @@ from pipelines.cli.disclosure import disclosure_app
 from pipelines.cli.emissions import emissions_app
 from pipelines.cli.factors import factors_app
 from pipelines.cli.kpis import kpis_app
+from pipelines.cli.ledger import ledger_app
 from pipelines.cli.liveness import liveness
+from pipelines.cli.policy import policy_app
 from pipelines.cli.suspects import suspects_app
 from pipelines.cli.templates import templates_app
 from pipelines.domain.outcomes import ExitCode, OperatorError
@@ -49,6 +51,8 @@ app.add_typer(suspects_app, name="suspects")
 app.add_typer(baseline_app, name="baseline")
 app.command()(liveness)
 app.add_typer(disclosure_app)
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(policy_app, name="policy")
 app.add_typer(emissions_app, name="emissions")
 app.command()(restate)
 app.add_typer(statements_app, name="statements")
@@ -136,13 +140,14 @@ def nightly(
 ) -> None:
     """Run the night of a cluster: ingest, facts, figures, release, pages."""
     from pipelines.demo.clock import DEFAULT_AS_OF
-    from pipelines.demo.session import DEMO_CLUSTER, publish
+    from pipelines.demo.session import DEMO_CLUSTER, publish, with_ledger_key
     from pipelines.jobs.nightly import run_night
     from pipelines.jobs.opening import open_night
     from pipelines.jobs.summary import summary_lines
 
     clock = DEFAULT_AS_OF if demo and as_of is None else read_clock(as_of)
     base = read_settings(source=source, max_days=max_days)
+    base = with_ledger_key(base) if demo else base
     with telling() as tell, session(base, "local" if demo else "configured") as settings:
         if demo:
             publish(settings, clock, tell)

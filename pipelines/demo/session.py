@@ -1,16 +1,19 @@
 """A demo session: a broker of one's own (or an archive), with the demo's messages published up to its clock.
 
-Belongs here: starting, publishing, stopping. Does not belong here: what is simulated, what a night does.
+Belongs here: starting, publishing, stopping, the demo's ledger key. Does not belong here: what is simulated,
+what a night does.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from pipelines.connectors.archive import ArchiveSink
 from pipelines.connectors.clusters import load_cluster
 from pipelines.connectors.kafka import KafkaConnection, broker_cluster_id
 from pipelines.connectors.registry import open_registry
+from pipelines.connectors.sealing import make_key_file
 from pipelines.connectors.sent import StoredSentLog
 from pipelines.connectors.sink import KafkaSink, Sink
 from pipelines.connectors.store import ClusterStore
@@ -20,6 +23,7 @@ from pipelines.schemas.contracts import packaged_folder
 from pipelines.settings import Settings
 
 DEMO_CLUSTER = "changwon-demo"
+DEMO_KEY = Path("build/demo-ledger.key")
 # The local broker listens on the loopback without passwords, whatever is configured for another.
 _OPEN = {
     "kafka_security_protocol": "PLAINTEXT",
@@ -51,6 +55,16 @@ def local_broker(settings: Settings, say: Callable[[str], None]) -> Iterator[Set
         yield settings.model_copy(update={**_OPEN, "kafka_bootstrap_servers": broker.bootstrap_servers})
     finally:
         broker.stop()
+
+
+def with_ledger_key(settings: Settings) -> Settings:
+    """Give settings with a ledger key: the one that is set, else the demo's own, made once and kept."""
+    if settings.ledger_key_file is not None:
+        return settings
+    if not DEMO_KEY.exists():
+        DEMO_KEY.parent.mkdir(parents=True, exist_ok=True)
+        make_key_file(DEMO_KEY)
+    return settings.model_copy(update={"ledger_key_file": DEMO_KEY})
 
 
 def publish(settings: Settings, as_of: datetime, tell: Progress) -> int:

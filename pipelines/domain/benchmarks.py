@@ -1,348 +1,342 @@
-"""Figures of groups: what a night releases about a cluster, and where one member stands.
+"""Figures of groups before the gate: which values are compared, and what would be published of them.
 
-Belongs here: grouping, the centre of few, rounding to public grids, the statuses. Does not belong here: the
-rules of protection (disclosure.gate) and the memory of what was released (disclosure.ledger).
+Belongs here: KPI rows of a panel -> a candidate, its trend, a named reference. Does not belong here: who is
+in a group (peer_groups) and in a month's panel (panels), the gate (disclosure.release), the ledger's rows
+(releasing).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Literal
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from math import prod
+from typing import Any, Final, Literal
 
 import polars as pl
 
-from pipelines.domain.cluster import ClusterDefinition
-from pipelines.domain.disclosure.gate import CELLS_SCHEMA, judge
-from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
-from pipelines.domain.kpi_formulas import Catalogue, Definition, Grid
+from pipelines.domain.disclosure.candidates import Candidate, CandidateStatistic, Contribution
+from pipelines.domain.kpi_formulas import Definition, Sum
+from pipelines.domain.order_statistics import LEAST_HOLDINGS, OrderStatistics, order_statistics
+from pipelines.domain.periods import Period
+from pipelines.domain.rounding import exactly, round_to_grid
 from pipelines.domain.sums import exact_total
 
-# With fewer values the middle ones are too much a firm's own (small samples, docs/methodology/benchmarks.md).
-LEAST_FOR_ORDER_STATISTIC = 5
-MANY = 10
-EVERYBODY = "*"
-_POTENTIAL = "/potential"
-Position = Literal["better", "same", "worse"]
-Period = Literal["day", "month", "rolling12"]
-_PERIOD_MONTHS = {"month": 1, "rolling12": 12}
+Row = Mapping[str, Any]
+Kind = Literal["level", "trend", "named_reference"]
+_FINAL: Final = "final"
+
+
+class FactoryFigures:
+    """The KPI rows of factories, found by period and definition.
+
+    Args:
+        kpis: rows of the table kpis; level factory is used.
+    """
+
+    def __init__(self, kpis: pl.DataFrame) -> None:
+        rows = kpis.filter(pl.col("level") == "factory")
+        self._frames = rows.partition_by("period", "day", as_dict=True)
+        self._read: dict[Period, dict[str, dict[str, Row]]] = {}
+
+    def of(self, period: Period, definition: Definition) -> Mapping[str, Row]:
+        """Return the rows of a period by factory, by one version of a formula only."""
+        if period not in self._read:
+            found: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+            frame = self._frames.get((period.name, period.start))
+            for row in () if frame is None else frame.iter_rows(named=True):
+                found[f"{row['kpi']}@{row['definition_version']}"][row["subject"]] = row
+            self._read[period] = dict(found)
+        return self._read[period].get(definition.key, {})
+
+    def days(self, first: date, end: date) -> list[Period]:
+        """Return the days [first, end) that have rows, in order."""
+        days = sorted(day for name, day in self._frames if name == "day" and first <= day < end)
+        return [Period(day, "day") for day in days]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A figure before the gate.
+class Comparison:
+    """Whose values a figure compares, in one period.
 
     Args:
         figure_id: as in the ledger.
         definition: of its KPI.
-        group: of the breakdown; `*` for everybody.
-        rows: KPI rows of the group's factories, one each, with ``holding``; comparable ones only.
-        grid: public grid; null: none was agreed.
+        breakdown: of the group.
+        group: of the breakdown.
+        period: which.
+        panel: factories whose value may enter.
+        holdings: of a month: holding by factory.
+        coarsening: the grid's step is multiplied by this.
     """
 
     figure_id: str
     definition: Definition
+    breakdown: str
     group: str
-    rows: pl.DataFrame
-    grid: Grid | None
-
-    @property
-    def contributing(self) -> pl.DataFrame:
-        """Rows that have a value."""
-        return self.rows.filter(pl.col("value").is_not_null())
-
-    @property
-    def factories(self) -> frozenset[str]:
-        """Factories that have a value."""
-        return frozenset(self.contributing["subject"])
-
-    @property
-    def statistic(self) -> str:
-        """What is published: an order statistic only of enough holdings, else the ratio of sums."""
-        few = self.contributing["holding"].n_unique() < LEAST_FOR_ORDER_STATISTIC
-        return (
-            "ratio_of_sums"
-            if self.definition.statistic == "order_statistic" and few
-            else self.definition.statistic
-        )
-
-    @property
-    def coverage(self) -> float:
-        """Share of the group's factory-days that was measured; a factory that is left out counts as zero."""
-        covered = exact_total(self.contributing["coverage"].fill_null(0.0).to_list()) or 0.0
-        return covered / self.rows.height if self.rows.height else 0.0
+    period: Period
+    panel: tuple[str, ...]
+    holdings: Callable[[date], Mapping[str, str]]
+    coarsening: int = 1
 
 
-def released_figures(
-    kpis: pl.DataFrame,
-    cluster: ClusterDefinition,
-    processes: pl.DataFrame,
-    catalogue: Catalogue,
-    day: date,
-    period: Period = "day",
-) -> pl.DataFrame:
-    """Derive every figure that a night releases about one period of a cluster, behind the gate.
-
-    Totals sum those who reported, and their coverage says how much of the cluster that is. Ratios compare
-    the factories of one product class with enough coverage: few holdings give the ratio of sums, 5 and more
-    the type-7 median over holdings (one ratio per holding), each rounded half-even to the public grid.
+@dataclass(frozen=True)
+class Prospect:
+    """A candidate with what its public row says beside the value.
 
     Args:
-        kpis: rows of the table kpis of the period (level factory is used).
-        cluster: owners, holdings, policy.
-        processes: ``factory, process``, one row per factory.
-        catalogue: definitions; only rows of one version enter a figure.
-        day: first local date of the period.
-        period: day, month or rolling12.
-
-    Returns:
-        FIGURE_SCHEMA: one row per figure of the catalogue and group, sorted by figure_id. ``value`` is null
-        unless ``status`` is `published`. `withheld`: the gate, or no public grid. `not_estimable`: nobody has
-        all elements. `insufficient_coverage`: too little was measured. Of a withheld figure nothing else is
-        told but its contributors' label.
+        candidate: what the gate judges.
+        kind: a level, a trend or a named reference.
+        product_class: the one that is compared; null: classes don't matter, or none is named.
+        quantiles: of an order statistic; null: it is none.
+        coverage: share of the compared factories' time that was measured; who has no value counts as zero.
+        provisional: whether a row is not final.
+        reasons: why factories have no value.
+        shared_by: holdings that have a row, with or without a value.
+        rests: of a trend: what its two levels hold beyond its panel.
+        member: of a named reference: whose.
     """
-    end = period_end(day, period)
-    of_period = kpis.filter(pl.col("day") == day, pl.col("period") == period)
-    members = [f.factory for f in cluster.factories if f.joined < end and (f.left is None or day < f.left)]
-    rows = _factory_rows(of_period, cluster, processes, members)
-    prefix, suffix = cluster.cluster, f"{period}/{day}"
-    candidates = list(_candidates(rows, prefix, suffix, catalogue))
-    verdicts = judge(_cells(candidates), cluster.policy).rows_by_key("figure_id", named=True, unique=True)
-    passed = {c.figure_id for c in candidates if verdicts[c.figure_id]["decision"] == "publish"}
-    passed -= formula_twins([c for c in candidates if c.figure_id in passed])
-    plural = {
-        c.figure_id for c in candidates if verdicts[c.figure_id + _POTENTIAL]["decision"] == "publish"
-    }  # fmt: skip
-    figures = [
-        _figure(c, _status(c, passed=c.figure_id in passed, plural=c.figure_id in plural), cluster.cluster)
-        | {"period": period, "period_start": day, "period_end": end}
-        for c in candidates
-    ]
-    return pl.DataFrame(figures, schema=FIGURE_SCHEMA, orient="row").sort("figure_id")
+
+    candidate: Candidate
+    kind: Kind
+    product_class: str | None
+    quantiles: OrderStatistics | None
+    coverage: float
+    provisional: bool
+    reasons: frozenset[str]
+    shared_by: frozenset[str]
+    rests: tuple[tuple[Contribution, ...], ...] = ()
+    member: str | None = None
+
+    @property
+    def covered(self) -> bool:
+        """Whether enough was measured for a total; ratios ask that of each of their factories."""
+        definition = self.candidate.definition
+        return not definition.is_total or self.coverage >= definition.comparison_coverage
 
 
-def period_end(first: date, period: Period) -> date:
-    """Return the first local date after a period that begins on one."""
-    if period == "day":
-        return first + timedelta(days=1)
-    months = first.year * 12 + first.month - 1 + _PERIOD_MONTHS[period]
-    return date(months // 12, months % 12 + 1, 1)
+def level(figures: FactoryFigures, comparison: Comparison) -> Prospect | None:
+    """Return what would be published of a group and period; null: nobody of the panel shares the KPI.
 
+    Compared are the panel's values by one version of the formula, of enough coverage; where output is not
+    the same thing everywhere, of the product class of most holdings only (ties: by name), with factories that
+    name no class. All energy is of the carriers that the cluster shares: there is one carrier boundary.
 
-def formula_twins(candidates: Iterable[Candidate]) -> set[str]:
-    """Return the ratios of sums that, beside a total of the same factories, would give their other element.
-
-    A published sum N and ratio R of one group and period give sum D: of the two, the total stays.
+    Totals sum those who reported, and their coverage says how much of the group that is; of a total with too
+    little there is no value. An order statistic is of 5 holdings and more, one value each; of fewer there is
+    the ratio of sums, where the formula is one sum over another.
     """
-    known = list(candidates)
-    totals = [c for c in known if c.definition.is_total]
-    return {
-        ratio.figure_id
-        for ratio in known
-        if not ratio.definition.is_total and ratio.statistic == "ratio_of_sums"
-        for total in totals
-        if ratio.definition.linked_elements & total.definition.linked_elements
-        and (ratio.factories == total.factories or _members(ratio) == _members(total))
-    }
-
-
-def round_to_grid(value: float, step: float) -> float:
-    """Round to the nearest point of a grid through zero, ties to the even point."""
-    width = Decimal(repr(step))
-    points = (Decimal(repr(value)) / width).to_integral_value(ROUND_HALF_EVEN)
-    return float(points * width)
-
-
-def member_position(
-    value: float | None, reference: float | None, grid_step: float, direction: Literal["lower", "higher"]
-) -> Position | None:
-    """Say where a member stands against a published reference (of fewer than 9 holdings).
-
-    A function of published numbers and the member's own value only, so its page adds nothing to an attack.
-    Within one grid step it is about the same. Null: no own value or nothing published.
-    """
-    gap = member_gap(value, reference)
-    if gap is None:
+    definition, rows = comparison.definition, figures.of(comparison.period, comparison.definition)
+    holdings = comparison.holdings(comparison.period.month)
+    there = {factory: rows[factory] for factory in comparison.panel if factory in rows}
+    if not there:
         return None
-    # Compared in decimals: 0.30 and 0.25 are one step of 0.05 apart, whatever the binary says.
-    if abs(Decimal(repr(value)) - Decimal(repr(reference))) <= Decimal(repr(grid_step)):
-        return "same"
-    return "better" if (gap < 0) == (direction == "lower") else "worse"
-
-
-def member_gap(value: float | None, reference: float | None) -> float | None:
-    """Return a member's value minus the published reference, in the KPI's unit; null: one of them is."""
-    return None if value is None or reference is None else value - reference
-
-
-def contributors_label(holdings: int) -> str:
-    """Say how many contributed, no finer than is public."""
-    return "10+" if holdings >= MANY else "fewer than 10"
-
-
-def _factory_rows(
-    kpis: pl.DataFrame, cluster: ClusterDefinition, processes: pl.DataFrame, members: list[str]
-) -> pl.DataFrame:
-    owners = pl.DataFrame(
-        {"subject": members, "holding": [cluster.holding_of(f) for f in members]},
-        schema={"subject": pl.String, "holding": pl.String},
+    chosen = class_of_most(definition, there, holdings)
+    same = [f for f in comparison.panel if f not in there or may_be(there[f], chosen)]
+    compared = {f: there[f] for f in same if f in there}
+    with_value = {f: row for f, row in compared.items() if is_comparable(row, definition)}
+    candidate, quantiles = candidate_of(
+        comparison,
+        chosen,
+        [contribution_of(row, holdings[f]) for f, row in with_value.items()],
+        _months(figures, comparison, with_value),
     )
-    return (
-        kpis.filter(pl.col("level") == "factory")
-        .join(owners, on="subject", how="inner")
-        .join(processes.rename({"factory": "subject"}), on="subject", how="left")
-        .sort("kpi", "subject")
+    covered = exact_total(row["coverage"] for row in with_value.values()) or 0.0
+    found = Prospect(
+        candidate=candidate,
+        kind="level",
+        product_class=chosen,
+        quantiles=quantiles,
+        coverage=covered / len(same),
+        provisional=any(row["status"] != _FINAL for row in compared.values()),
+        reasons=frozenset(_why_not(row) for f, row in compared.items() if f not in with_value),
+        shared_by=frozenset(holdings[f] for f in compared),
     )
+    return found if found.covered else replace(found, candidate=replace(candidate, value=None))
 
 
-def _candidates(rows: pl.DataFrame, cluster: str, period: str, catalogue: Catalogue) -> Iterable[Candidate]:
-    for definition in catalogue.values():
-        same = _covered_enough(
-            rows.filter(
-                (pl.col("kpi") == definition.kpi) & (pl.col("definition_version") == definition.version)
-            ),
-            definition,
-        )
-        if definition.breakdown == "cluster":
-            yield _candidate(same, cluster, definition, EVERYBODY, period)
-            continue
-        for process in sorted(same["process"].drop_nulls().unique()):
-            yield _candidate(
-                _comparable(same.filter(pl.col("process") == process)), cluster, definition, process, period
-            )
+def trend(figures: FactoryFigures, now: Comparison, before: Comparison) -> Prospect | None:
+    """Return a ratio beside that of the period before, of the same factories in both.
 
-
-def _covered_enough(rows: pl.DataFrame, definition: Definition) -> pl.DataFrame:
-    """Take their value from ratios of which too little was measured to compare them with others."""
-    if definition.is_total:
-        return rows
-    too_little = pl.col("value").is_not_null() & (pl.col("coverage") < definition.comparison_coverage)
-    return rows.with_columns(
-        value=pl.when(too_little.fill_null(value=False)).then(None).otherwise("value"),
-        reason=pl.when(too_little).then(pl.lit("insufficient_coverage")).otherwise("reason"),
-    )
-
-
-def _candidate(
-    rows: pl.DataFrame, cluster: str, definition: Definition, group: str, period: str
-) -> Candidate:
-    classes = rows["product_class"].drop_nulls().unique().to_list()
-    product_class = classes[0] if definition.breakdown == "process" and len(classes) == 1 else None
-    key = f"{cluster}/{definition.breakdown}/{group}/{period}/{definition.key}"
-    return Candidate(key, definition, group, rows, definition.grid_for(product_class))
-
-
-def _comparable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Keep the product class of most holdings (ties: by name), and factories that name no class."""
-    sizes = rows.drop_nulls("product_class").group_by("product_class").agg(pl.col("holding").n_unique())
-    if sizes.is_empty():
-        return rows
-    chosen = sizes.sort("holding", "product_class", descending=[True, False])["product_class"][0]
-    return rows.filter((pl.col("product_class") == chosen) | pl.col("product_class").is_null())
-
-
-def _cells(candidates: list[Candidate]) -> pl.DataFrame:
-    """Turn candidates into the gate's cells, and into cells of whoever could contribute."""
-    parts = [pl.DataFrame(schema=CELLS_SCHEMA)]
-    for candidate in candidates:
-        everyone = candidate.rows.with_columns(potential=pl.lit(1.0))
-        parts.append(_cell(everyone, candidate.figure_id + _POTENTIAL, "potential", pl.col("potential")))
-        parts.extend(
-            _cell(
-                candidate.rows, candidate.figure_id, name, pl.when(pl.col("value").is_not_null()).then(amount)
-            )
-            for name, amount in _element_amounts(candidate.definition).items()
-        )
-        if candidate.rows.is_empty():
-            empty = [(candidate.figure_id + suffix, "none", "", None, True) for suffix in ("", _POTENTIAL)]
-            parts.append(pl.DataFrame(empty, schema=CELLS_SCHEMA, orient="row"))
-    return pl.concat(parts)
-
-
-def _element_amounts(definition: Definition) -> dict[str, pl.Expr]:
-    """Name the amounts for which the primary rules must hold: also a share's complements, which leak too."""
-    amounts = {"numerator": pl.col("numerator")}
-    if not definition.is_total:
-        amounts["denominator"] = pl.col("denominator")
-    if definition.share_bound is not None:
-        amounts["complement"] = definition.share_bound * pl.col("denominator") - pl.col("numerator")
-    return amounts
-
-
-def _cell(rows: pl.DataFrame, figure_id: str, element: str, amount: pl.Expr) -> pl.DataFrame:
-    return rows.select(
-        pl.lit(figure_id).alias("figure_id"),
-        pl.lit(element).alias("element"),
-        pl.col("holding"),
-        amount.cast(pl.Float64).alias("contribution"),
-        # Suspect and estimated hours have left the KPI rows before (pipelines.domain.kpis).
-        pl.lit(value=True).alias("measured"),
-    )
-
-
-def _status(candidate: Candidate, *, passed: bool, plural: bool) -> str:
-    """Choose the public status; only a group that could pass says why it has no figure.
-
-    That a whole group made nothing is a level of its own (class B): such a figure is merely withheld.
+    Null: nobody has both values, other product classes are compared, or it is a total.
     """
-    definition = candidate.definition
-    if plural and not candidate.factories:
-        reasons = candidate.rows["reason"].fill_null("").str.split(";").list.first()
-        if (reasons == "insufficient_coverage").any() or definition.is_total:
-            return "insufficient_coverage"
-        secret = (reasons == "zero_denominator").any() and definition.denominator_class == "B"
-        return "withheld" if secret else "not_estimable"
-    if not passed or candidate.grid is None:
-        return "withheld"
-    too_little = definition.is_total and candidate.coverage < definition.comparison_coverage
-    return "insufficient_coverage" if too_little else "published"
+    later, earlier = level(figures, now), level(figures, before)
+    if now.definition.is_total or later is None or earlier is None:
+        return None
+    matched = frozenset(c.factory for c in later.candidate.contributions)
+    matched &= frozenset(c.factory for c in earlier.candidate.contributions)
+    if not matched or later.product_class != earlier.product_class:
+        return None
+    candidate, quantiles = _of_matched(later, now, now.figure_id, matched)
+    paired, _ = _of_matched(earlier, before, now.figure_id, matched)
+    both = candidate.value is not None and paired.value is not None
+    rests = tuple(
+        tuple(c for c in prospect.candidate.contributions if c.factory not in matched)
+        for prospect in (later, earlier)
+    )
+    return replace(
+        later,
+        candidate=replace(candidate, paired=paired, value=candidate.value if both else None),
+        kind="trend",
+        quantiles=quantiles,
+        provisional=later.provisional or earlier.provisional,
+        rests=rests,
+    )
 
 
-def _figure(candidate: Candidate, status: str, cluster: str) -> dict[str, Any]:
-    definition, withheld = candidate.definition, status == "withheld"
-    published = status == "published"
-    return {
-        "figure_id": candidate.figure_id,
-        "cluster": cluster,
-        "breakdown": definition.breakdown,
-        "group": candidate.group,
-        "kpi": definition.kpi,
-        "definition_version": definition.version,
-        "statistic": candidate.statistic if published else definition.statistic,
-        "status": status,
-        "value": _value(candidate) if published else None,
-        "unit": definition.unit,
-        "grid_step": candidate.grid.step if published and candidate.grid else None,
-        "contributors": contributors_label(candidate.contributing["holding"].n_unique()),
-        "coverage": None if withheld else round_to_grid(candidate.coverage, 0.01),
-        "provisional": bool((candidate.rows["status"] != "final").any()),
-    }
+def named_reference(figures: FactoryFigures, comparison: Comparison, member: str) -> Prospect | None:
+    """Return a member's own figure on the public grid, which it agreed to show by name.
+
+    Null: the member has no value, or its formula doesn't add up over factories.
+    """
+    definition = comparison.definition
+    found = level(figures, comparison) if definition.is_total or definition.adds_up else None
+    if found is None or not found.candidate.contributions:
+        return None
+    return replace(found, kind="named_reference", member=member)
 
 
-def _value(candidate: Candidate) -> float:
-    if candidate.grid is None:
-        raise ValueError(f"{candidate.figure_id}: nothing is published off a public grid")
-    rows = candidate.contributing
-    if candidate.statistic == "order_statistic":
-        ratios = [_ratio(own) for own in rows.partition_by("holding", maintain_order=True)]
-        return round_to_grid(_type_7_median(ratios), candidate.grid.step)
-    if candidate.definition.is_total:
-        return round_to_grid(exact_total(rows["numerator"]) or 0.0, candidate.grid.step)
-    return round_to_grid(_ratio(rows), candidate.grid.step)
+def is_comparable(row: Row, definition: Definition) -> bool:
+    """Say whether a factory's value may enter a comparison: of a ratio, enough must have been measured."""
+    if row["value"] is None:
+        return False
+    return definition.is_total or row["coverage"] is None or row["coverage"] >= definition.comparison_coverage
 
 
-def _ratio(rows: pl.DataFrame) -> float:
-    numerator, denominator = exact_total(rows["numerator"]), exact_total(rows["denominator"])
-    if numerator is None or not denominator:
-        raise ValueError("a row with a value has a numerator and a denominator other than zero")
-    return numerator / denominator
+def class_of_most(definition: Definition, rows: Mapping[str, Row], holdings: Mapping[str, str]) -> str | None:
+    """Return the product class of most holdings (ties: by name); null: none is named, or none matters."""
+    if definition.breakdown != "process":
+        return None
+    of_class: defaultdict[str, set[str]] = defaultdict(set)
+    for factory, row in rows.items():
+        if row["product_class"] is not None:
+            of_class[row["product_class"]].add(holdings[factory])
+    return min(of_class, key=lambda name: (-len(of_class[name]), name), default=None)
 
 
-def _type_7_median(values: list[float]) -> float:
-    ordered = sorted(values)
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return low + (high - low) / 2
+def may_be(row: Row, product_class: str | None) -> bool:
+    """Say whether a row may be of a product class: it names no other. Null: classes don't matter."""
+    return product_class is None or row["product_class"] in (None, product_class)
 
 
-def _members(candidate: Candidate) -> frozenset[str]:
-    return frozenset(candidate.rows["subject"])
+def contribution_of(row: Row, holding: str) -> Contribution:
+    """Return what a KPI row with a value brings to a figure."""
+    sums = tuple(row["sums"] or ())
+    return Contribution(row["subject"], holding, row["numerator"], row["denominator"], sums)
+
+
+def ratio_of(definition: Definition, contributions: Sequence[Contribution]) -> float:
+    """Return a ratio over several factories: sums first, division last.
+
+    Raises:
+        ValueError: a part below the line adds up to zero.
+    """
+    if definition.adds_up:
+        above = exact_total(c.numerator for c in contributions)
+        below = exact_total(c.denominator for c in contributions)
+    else:
+        formula = definition.formula
+        added = [exact_total(parts) for parts in zip(*(c.sums for c in contributions), strict=True)]
+        amounts = [_with_constant(part, sum_) for part, sum_ in zip(added, formula.sums, strict=True)]
+        above = formula.scale * prod(amounts[: len(formula.above)])
+        below = prod(amounts[len(formula.above) :])
+    if above is None or not below:
+        raise ValueError(f"{definition.key}: a row with a value has a denominator other than zero")
+    return above / below
+
+
+def statistic_of(definition: Definition, holdings: int) -> CandidateStatistic:
+    """Return what is published of so many holdings: few of them have no order."""
+    few = definition.statistic == "order_statistic" and holdings < LEAST_HOLDINGS
+    return "ratio_of_sums" if few and definition.adds_up else definition.statistic
+
+
+def candidate_of(
+    comparison: Comparison,
+    product_class: str | None,
+    contributions: Iterable[Contribution],
+    months: Iterable[tuple[date, tuple[Contribution, ...]]] = (),
+) -> tuple[Candidate, OrderStatistics | None]:
+    """Return a candidate of given contributions, and the quantiles where it is an order statistic.
+
+    Args:
+        comparison: what it is about.
+        product_class: whose grid it has.
+        contributions: one a factory, in any order.
+        months: of rolling 12 months: each month's.
+    """
+    definition, period = comparison.definition, comparison.period
+    grid = definition.grid_for(product_class)
+    step = None if grid is None else float(exactly(grid.step) * comparison.coarsening)
+    own = tuple(sorted(contributions, key=lambda c: c.factory))
+    of_holdings: defaultdict[str, list[Contribution]] = defaultdict(list)
+    for contribution in own:
+        of_holdings[contribution.holding].append(contribution)
+    statistic = statistic_of(definition, len(of_holdings))
+    value, quantiles = None, None
+    if own and step is not None and definition.is_total:
+        value = round_to_grid(exact_total(c.numerator for c in own) or 0.0, step)
+    elif own and step is not None and statistic == "ratio_of_sums":
+        value = round_to_grid(ratio_of(definition, own), step)
+    elif step is not None and len(of_holdings) >= LEAST_HOLDINGS:
+        quantiles = order_statistics([ratio_of(definition, one) for one in of_holdings.values()], step)
+        value = quantiles.value
+    candidate = Candidate(
+        figure_id=comparison.figure_id,
+        definition=definition,
+        breakdown=comparison.breakdown,
+        group=comparison.group,
+        period=period.name,
+        start=period.start,
+        end=period.end,
+        contributions=own,
+        panel=comparison.panel,
+        statistic=statistic,
+        value=value,
+        grid_step=step,
+        months=tuple(months),
+    )
+    return candidate, quantiles
+
+
+def _of_matched(
+    prospect: Prospect, comparison: Comparison, figure_id: str, matched: frozenset[str]
+) -> tuple[Candidate, OrderStatistics | None]:
+    own = prospect.candidate
+    return candidate_of(
+        replace(comparison, figure_id=figure_id, panel=tuple(sorted(matched))),
+        prospect.product_class,
+        [c for c in own.contributions if c.factory in matched],
+        [(month, tuple(c for c in given if c.factory in matched)) for month, given in own.months],
+    )
+
+
+def _months(
+    figures: FactoryFigures, comparison: Comparison, factories: Iterable[str]
+) -> list[tuple[date, tuple[Contribution, ...]]]:
+    """Return what each month brings to rolling 12 months: also where a month alone has no value."""
+    definition, wanted = comparison.definition, sorted(factories)
+    known: list[tuple[date, tuple[Contribution, ...]]] = []
+    for month in comparison.period.months:
+        rows, holdings = figures.of(month, definition), comparison.holdings(month.start)
+        own = [rows[f] for f in wanted if f in rows and rows[f]["numerator"] is not None]
+        if own:
+            known.append((month.start, tuple(contribution_of(row, holdings[row["subject"]]) for row in own)))
+    if definition.over_time != "mean":
+        return known
+    # A mean over months is a sum of what each month adds to it.
+    counts = Counter(c.factory for _, own in known for c in own)
+    return [
+        (first, tuple(replace(c, numerator=c.numerator / counts[c.factory]) for c in own))
+        for first, own in known
+    ]
+
+
+def _why_not(row: Row) -> str:
+    """Return why a row enters no comparison: its first reason; a value of which too little was measured."""
+    if row["value"] is not None:
+        return "insufficient_coverage"
+    return (row["reason"] or "").split(";")[0]
+
+
+def _with_constant(added: float | None, part: Sum) -> float:
+    return (added or 0.0) + part.constant

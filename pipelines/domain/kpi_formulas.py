@@ -61,6 +61,8 @@ class Element:
         over_time: how days of it become months: a flow adds up, a stock (people employed) is a mean.
         may_be_absent: its absence means that there is nothing of it (time without a known state).
         derived_from: elements that it is the sum of where it is not given; empty: it is never derived.
+        complement_of: element of the same variable that is what this one lacks to a share's bound (scrap, of
+            what was made, is what isn't good); null: there is none.
     """
 
     element: str
@@ -76,6 +78,7 @@ class Element:
     over_time: OverTime
     may_be_absent: bool = False
     derived_from: tuple[str, ...] = ()
+    complement_of: str | None = None
 
     @property
     def output_degree(self) -> int:
@@ -163,7 +166,8 @@ class Definition:
             of a total: least coverage of the group's figure.
         grids: public grid by product class; `*` for any; empty: none was agreed, so it is never published.
         source: of the formula.
-        released: whether a night releases it behind the gate.
+        released: whether groups have figures of it behind the gate; of two ids for the same thing only one.
+        expected: whether every factory has a row of it, also one that told nothing of it.
         denominator_class: disclosure class of what is below the line; null: a total.
         linked_elements: elements that are one variable for an attacker, up to public constants.
         of_one_stream: whether one stream tells all of its elements, so that each knows the same time.
@@ -195,6 +199,7 @@ class Definition:
     grids: Mapping[str, Grid]
     source: str
     released: bool
+    expected: bool
     denominator_class: str | None
     linked_elements: frozenset[str]
     of_one_stream: bool
@@ -202,6 +207,13 @@ class Definition:
     of_machine: bool
     counts_output: bool
     over_time: OverTime
+
+    @property
+    def adds_up(self) -> bool:
+        """Say whether it is one sum over another without a constant: those of several factories add up."""
+        formula = self.formula
+        plain = len(formula.above) == len(formula.below) == 1
+        return plain and not any(part.constant for part in formula.sums)
 
     @property
     def is_total(self) -> bool:
@@ -248,9 +260,13 @@ class KpiBook:
         """Return every version of every id, in the order of the catalogue."""
         return tuple(d for versions in self.definitions.values() for d in versions)
 
-    def released(self) -> dict[str, tuple[Definition, ...]]:
-        """Return what a night releases: id -> its versions, in the order of the catalogue."""
-        return {kpi: versions for kpi, versions in self.definitions.items() if versions[-1].released}
+    def released(self) -> dict[str, Definition]:
+        """Return what groups have figures of behind the gate, by key, in the order of the catalogue."""
+        return {d.key: d for d in self.all_versions() if d.released}
+
+    def expected(self) -> frozenset[str]:
+        """Return the ids of which every factory has a row."""
+        return frozenset(kpi for kpi, versions in self.definitions.items() if versions[-1].expected)
 
     def of_standard(self, standard: str) -> tuple[Definition, ...]:
         """Return the newest versions of one list, such as `iso22400`."""

@@ -17,7 +17,7 @@ How the rules are read here, where they leave room:
   also that element's own, weighted by the time that it stands for. Where nothing was planned nothing can be
   missing: covered whole, if the elements are known.
 - A subject has a row for every KPI of which its factories share an element, with a reason where there is no
-  value; and always for what a night releases, so that who is silent lowers the coverage of all.
+  value; and always for what the catalogue expects of every factory.
 - A month holds the days so far; who changes the version of a formula within it has a row of each version,
   whose coverage counts the days of the other as not covered. Rolling 12 months end with a closed month;
   months without a row weigh as much as the others, and cover nothing.
@@ -149,8 +149,8 @@ def day_figures(rows: pl.DataFrame, places: Places, book: KpiBook, in_force: pl.
     factories = _completed(
         factories.drop("mixed", strict=False), places.factories, definitions, in_force, final_days
     )
-    released = pl.col("kpi").is_in(list(book.released())) & (pl.col("level") != "machine")
-    shown = _levels(machines, factories, definitions).filter(pl.col("shared") | released)
+    expected = pl.col("kpi").is_in(sorted(book.expected())) & (pl.col("level") != "machine")
+    shown = _levels(machines, factories, definitions).filter(pl.col("shared") | expected)
     return _figures(shown.join(in_force, on=["day", *_KPI], how="semi"), definitions, "day")
 
 
@@ -526,15 +526,15 @@ def _completed(
     in_force: pl.DataFrame,
     final_days: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Give every factory of a member a row of what the member shares, and of what is released."""
+    """Give every factory of a member a row of what the member shares, and of what is expected."""
     kinds = pl.DataFrame(
         [
-            (d.kpi, d.version, _nothing(d), _DAY_S if d.base == "factory" else 0.0, d.released)
+            (d.kpi, d.version, _nothing(d), _DAY_S if d.base == "factory" else 0.0, d.expected)
             for d in definitions
         ],
         schema={
             "kpi": pl.String, "version": pl.String, "nothing": pl.String, "whole_day": pl.Float64,
-            "released": pl.Boolean,
+            "expected": pl.Boolean,
         },
         orient="row",
     )  # fmt: skip
@@ -553,7 +553,7 @@ def _completed(
             shared=pl.col("shared").fill_null(value=False),
         )
     )
-    of_member = pl.col("shared").any().over("day", "member", "kpi") | pl.col("released")
+    of_member = pl.col("shared").any().over("day", "member", "kpi") | pl.col("expected")
     return _without_mixtures(rows.filter(of_member), definitions)
 
 

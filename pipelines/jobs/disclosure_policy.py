@@ -1,31 +1,20 @@
 """The YAML of a table's disclosure policy.
 
-Belongs here: its keys, and every reason to refuse a value. Does not belong here: what the limits mean
-(pipelines.domain.disclosure.policy).
+Belongs here: the file, its key for frozen cells, and the errors that name file and key. Does not belong here:
+the keys of rules (pipelines.connectors.rule_keys), and what the limits mean (pipelines.domain.disclosure).
 """
 
-import math
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Final, NoReturn
 
 import yaml
 
 from pipelines.connectors.exact_csv import fault
-from pipelines.domain.disclosure.policy import Dominance, PriorPosterior, TablePolicy
+from pipelines.connectors.rule_keys import RULE_KEYS, FieldError, table_rules
+from pipelines.domain.disclosure.policy import TablePolicy
 
-_COUNTS: Final = {"min_contributors": 0, "coalition": 1}
-_PERCENTS: Final = (
-    "p_percent",
-    "share_limit_percent",
-    "holding_p_percent",
-    "frequency_range_percent",
-    "bound_percent",
-)
-_MAY_BE_ZERO: Final = ("frequency_range_percent", "bound_percent")
-_MARKS: Final = ("strict", "nonnegative", "integer", "zero_unsafe")
-KEYS: Final = (*_COUNTS, "dominance", "p_percent", "pq", *_PERCENTS[1:], *_MARKS, "frozen")
+KEYS: Final = (*RULE_KEYS, "frozen")
 
 
 def read_table_policy(path: Path) -> tuple[TablePolicy, Path | None]:
@@ -35,21 +24,11 @@ def read_table_policy(path: Path) -> tuple[TablePolicy, Path | None]:
         OperatorError: UNUSABLE_INPUT: no YAML of keys, an unknown key, or a value out of its range.
     """
     given = _mapping(path)
-    values: dict[str, object] = {}
-    for key, value in given.items():
-        where = f"{path.name}, key {key}"
-        if key in _COUNTS:
-            values[key] = _count(where, value, _COUNTS[key])
-        elif key in _PERCENTS:
-            values[key] = _zero(where, value) if key in _MAY_BE_ZERO else _positive(where, value)
-        elif key in _MARKS:
-            values[key] = _mark(where, value)
-        elif key == "dominance":
-            values[key] = tuple(_dominance(where, rule) for rule in _list(where, value))
-        elif key == "pq":
-            pair = _pair(where, value, ("p", "q"))
-            values[key] = PriorPosterior(_positive(where, pair["p"]), _positive(where, pair["q"]))
-    return TablePolicy(**values), _frozen(path, given.get("frozen"))  # type: ignore[arg-type]
+    try:
+        rules = table_rules(given)
+    except FieldError as error:
+        _refuse(f"{path.name}, key {error.field}", error.remedy)
+    return rules, _frozen(path, given.get("frozen"))
 
 
 def _mapping(path: Path) -> Mapping[str, object]:
@@ -83,48 +62,6 @@ def _frozen(path: Path, named: object) -> Path | None:
         _refuse(f"{path.name}, key frozen", "write the name of a file")
     beside = path.parent / named
     return beside if beside.exists() else Path(named)
-
-
-def _dominance(where: str, rule: object) -> Dominance:
-    pair = _pair(where, rule, ("n", "k_percent"))
-    percent = _positive(where, pair["k_percent"])
-    return Dominance(_count(where, pair["n"], 1), percent)
-
-
-def _pair(where: str, value: object, keys: tuple[str, str]) -> Mapping[str, object]:
-    if not isinstance(value, dict) or set(value) != set(keys):
-        _refuse(where, f"write {{{keys[0]}: ..., {keys[1]}: ...}}")
-    return value
-
-
-def _list(where: str, value: object) -> list[object]:
-    if not isinstance(value, list):
-        _refuse(where, "write a list of rules, such as [{n: 1, k_percent: 75}]")
-    return value
-
-
-def _count(where: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        _refuse(where, f"write a whole number of at least {least}")
-    return value
-
-
-def _positive(where: str, value: object) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse(where, "write a number above 0")
-    if not (math.isfinite(value) and value > 0):
-        _refuse(where, "write a number above 0")
-    return Fraction(repr(value))
-
-
-def _zero(where: str, value: object) -> Fraction:
-    return Fraction(0) if value == 0 and not isinstance(value, bool) else _positive(where, value)
-
-
-def _mark(where: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        _refuse(where, "write true or false")
-    return value
 
 
 def _refuse(where: str, remedy: str) -> NoReturn:

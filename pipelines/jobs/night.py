@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from pipelines.connectors.sealing import LedgerKey
 from pipelines.connectors.sink import OpenSink
 from pipelines.connectors.source import Source
 from pipelines.connectors.store import ClusterStore
@@ -36,6 +37,7 @@ class Night:
         tell: progress.
         workers: threads; null: one a core.
         open_outputs: opens where output topics are written; null: nowhere (the archive).
+        ledger_key: seals and signs what is released; null: nothing can be released.
     """
 
     cluster: ClusterDefinition
@@ -58,6 +60,7 @@ class Night:
     max_days: int = 400
     bucket_count: int = 1
     open_outputs: Callable[[], OpenSink] | None = None
+    ledger_key: LedgerKey | None = None
 
     @property
     def nominal(self) -> datetime:

@@ -31,6 +31,7 @@ from pipelines.jobs.liveness import derive_liveness
 from pipelines.jobs.night import Night
 from pipelines.jobs.output import OutputReport, send_outputs
 from pipelines.jobs.publication import publish_site
+from pipelines.jobs.sealed_inputs import required_key
 from pipelines.publish.site import SiteReport
 from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import FACTS_ENERGY
@@ -168,15 +169,24 @@ def run_night(night: Night, site: Path, lease_s: float, steps: tuple[str, ...] =
         OperatorError: a step failed, or another run holds the lease. What is committed stays; the next run
             continues from it.
     """
-    with night_under_lease(night, lease_s) as report:
+    with night_under_lease(night, lease_s, steps) as report:
         for name in steps:
             run_step(name, night, report, site)
     return report
 
 
 @contextmanager
-def night_under_lease(night: Night, lease_s: float) -> Iterator[NightReport]:
-    """Hold the lease, sweep what dead runs left, and complete the report when all steps are done."""
+def night_under_lease(
+    night: Night, lease_s: float, steps: tuple[str, ...] = tuple(STEPS)
+) -> Iterator[NightReport]:
+    """Hold the lease, sweep what dead runs left, and complete the report when all steps are done.
+
+    Raises:
+        OperatorError: LEASE_HELD; SETTINGS: the steps release figures and there is no key to seal them with,
+            which is said before anything is read.
+    """
+    if "release" in steps:
+        required_key(night)
     with Lease(night.store.objects, str(uuid.uuid4()), lease_s, time):
         remove_dead_staging(night.store)
         before = night.store.table_versions()

@@ -13,6 +13,7 @@ from pipelines.connectors.objects import canonical_json, get_json, put_if_absent
 from pipelines.connectors.registrations import StoredRegistrations, with_registrations
 from pipelines.connectors.registry import open_registry
 from pipelines.connectors.remembered_registry import RememberedRegistry
+from pipelines.connectors.sealing import LedgerKey
 from pipelines.connectors.sink import KafkaSink, OpenSink
 from pipelines.connectors.source import Source
 from pipelines.connectors.store import ClusterStore
@@ -136,8 +137,9 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         tell: progress.
 
     Raises:
-        OperatorError: settings, cluster definition or store can't be used.
+        OperatorError: settings, the ledger's key, cluster definition or store can't be used.
     """
+    key = None if settings.ledger_key_file is None else LedgerKey.read(settings.ledger_key_file)
     definition, others = choose_cluster(settings, cluster)
     store = open_store(settings, definition.cluster)
     if definition.open_to_imports:
@@ -164,4 +166,5 @@ def open_night(settings: Settings, cluster: str | None, as_of: datetime, tell: P
         bucket_count=bucket_count(store, settings),
         # An archive is a record of what Kafka held: a night adds nothing to it.
         open_outputs=None if settings.source == "archive" else partial(open_sink, settings),
+        ledger_key=key,
     )

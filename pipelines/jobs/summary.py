@@ -116,4 +116,5 @@ def _by_stream(of_topics: Mapping[str, int]) -> dict[str, int]:
 
 def _released(report: NightReport) -> str:
     statuses = ", ".join(f"{n} {status}" for status, n in sorted(report.releases.statuses.items()))
-    return f"{report.releases.entries} new ledger entries" + (f" ({statuses})" if statuses else "")
+    limited = "; a search reached its limit and withheld more than need be" if report.releases.limited else ""
+    return f"{report.releases.entries} new ledger entries" + (f" ({statuses})" if statuses else "") + limited

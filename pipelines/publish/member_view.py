@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.domain.benchmarks import member_position
 from pipelines.domain.cluster import Member
+from pipelines.domain.positions import member_position
 from pipelines.publish.content import (
     HISTORY_DAYS,
     Comparison,

@@ -46,7 +46,7 @@ _KEYS = frozenset(
         "source",
     }
 )
-_OPTIONAL = frozenset({"released"})  # fmt: skip
+_OPTIONAL = frozenset({"released", "expected"})
 _CHOICES = {
     "direction": {"lower", "higher"},
     "class": {"A", "B"},
@@ -85,6 +85,7 @@ def make_book(
             share or statistic that the formula can't have, a grid that is too fine or of no KPI.
     """
     known = {row["element"]: _element(row) for row in elements}
+    _check_complements(known)
     by_kpi: dict[str, dict[str, Grid]] = {}
     for row in grids:
         by_kpi.setdefault(row["kpi"], {})[row["product_class"]] = _grid(row)
@@ -127,7 +128,18 @@ def _element(row: Mapping[str, Any]) -> Element:
         over_time=_choice(row, "over_time"),
         may_be_absent={"yes": True, "no": False}[row["may_be_absent"]],
         derived_from=tuple((row["derived_from"] or "").split(";")) if row["derived_from"] else (),
+        complement_of=row["complement_of"],
     )
+
+
+def _check_complements(elements: Mapping[str, Element]) -> None:
+    for element in elements.values():
+        other = elements.get(element.complement_of or element.element)
+        if other is None or other.variable != element.variable or other.unit != element.unit:
+            raise ValueError(
+                f"kpi_elements.csv: {element.element} can't be the complement of {element.complement_of}: "
+                "both have one variable and one unit"
+            )
 
 
 def _choice(row: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - one of the words of the column
@@ -165,14 +177,10 @@ def _check(definition: Definition, earlier: Sequence[Definition]) -> None:
         raise ValueError(f"{name}: its formula is that of an earlier version")
     if (definition.statistic in _TOTALS) != (not formula.below):
         raise ValueError(f"{name}: a {definition.statistic} can't have this formula")
-    one_over_one = len(formula.above) == len(formula.below) == 1
-    adds_up = one_over_one and not formula.above[0].constant and not formula.below[0].constant
-    if definition.statistic == "ratio_of_sums" and not adds_up:
+    if definition.statistic == "ratio_of_sums" and not definition.adds_up:
         raise ValueError(f"{name}: a ratio of sums is one sum over another, without a constant")
-    if definition.share_bound is not None and not adds_up:
+    if definition.share_bound is not None and not definition.adds_up:
         raise ValueError(f"{name}: only a ratio of two sums can be a share")
-    if definition.released and definition.disclosure_class != "A":
-        raise ValueError(f"{name}: a night releases nothing of class B")
     if definition.over_time == "mean" and not definition.is_total:
         raise ValueError(f"{name}: a mean over time can only be a total")
     for level in (definition.minimum_coverage, definition.comparison_coverage):
@@ -205,7 +213,8 @@ def _definition(
         comparison_coverage=float(entry["comparison_coverage"]),
         grids=grids,
         source=entry["source"],
-        released=bool(entry.get("released", False)),
+        released=bool(entry.get("released", True)),
+        expected=bool(entry.get("expected", False)),
         denominator_class=max(below, default=None),
         linked_elements=frozenset(elements[n].variable for n in formula.elements),
         of_one_stream=len({e.stream for e in used}) == 1,

@@ -339,17 +339,17 @@ RELEASES = Table(
     "releases",
     pa.schema([
         column("sequence", pa.int64(), "Place in the ledger, from 1, without gaps."),
-        column("figure_id", pa.string(), "<cluster>/<breakdown>/<group>/<period>/<period_start>/<kpi>@<version>."),
+        column("figure_id", pa.string(), "<cluster>/<breakdown>/<group>/<period>/<period_start>/<kpi>@<version>; of a trend with /trend, of a named reference with /named/<member> behind it."),
         column("revision", pa.int32(), "1, and one more with each change of what is published of the figure."),
         column("cluster", pa.string(), "Id of the cluster."),
-        column("breakdown", pa.string(), "cluster (everybody) or process."),
-        column("group", pa.string(), "Group of the breakdown; * for everybody."),
+        column("breakdown", pa.string(), "cluster (everybody), or traits joined by -: process, region, size, maturity."),
+        column("group", pa.string(), "Group of the breakdown, one code for each trait, joined by +; * for everybody."),
         column("period", pa.string(), "day, month or rolling12."),
         column("period_start", pa.date32(), "First local date of the period.", "date"),
         column("period_end", pa.date32(), "First local date after it.", "date"),
         column("kpi", pa.string(), "Id of the KPI or element."),
         column("definition_version", pa.string(), "Version of the definition."),
-        column("statistic", pa.string(), "total, count, ratio_of_sums, order_statistic, position or trend."),
+        column("statistic", pa.string(), "total, count, ratio_of_sums, order_statistic, trend or named_reference."),
         column("status", pa.string(), "published, withheld, not_estimable or insufficient_coverage."),
         column("value", pa.float64(), "What was published; null unless status is published.", "column unit"),
         column("unit", pa.string(), "Unit of value."),
@@ -357,11 +357,48 @@ RELEASES = Table(
         column("contributors", pa.string(), "fewer than 10 or 10+."),
         column("coverage", pa.float64(), "Share of the group's time that was measured, to whole per cents; null where withheld.", "1"),
         column("provisional", pa.bool_(), "Whether the period is not final or a factor is carried forward."),
+        column("interval_low", pa.float64(), "Lower end of the 95 % interval of the centre, rounded outward to the grid; null: there is none.", "column unit"),
+        column("interval_high", pa.float64(), "Upper end of it.", "column unit"),
+        column("p25", pa.float64(), "First quartile over holdings, rounded to the grid; null: too few holdings.", "column unit"),
+        column("p25_low", pa.float64(), "Lower end of its interval.", "column unit"),
+        column("p25_high", pa.float64(), "Upper end of it.", "column unit"),
+        column("p33", pa.float64(), "First third over holdings, rounded to the grid; null: too few holdings.", "column unit"),
+        column("p67", pa.float64(), "Second third over holdings, rounded to the grid; null: too few holdings.", "column unit"),
+        column("p75", pa.float64(), "Third quartile over holdings, rounded to the grid; null: too few holdings.", "column unit"),
+        column("p75_low", pa.float64(), "Lower end of its interval.", "column unit"),
+        column("p75_high", pa.float64(), "Upper end of it.", "column unit"),
+        column("previous_value", pa.float64(), "Of a trend: the value of the same factories in the period before; null: no trend.", "column unit"),
+        column("reference_member", pa.string(), "Member whose own figure it is, named by its consent; null: no named reference."),
         KNOWN_AT,
         column("previous_sha256", pa.string(), "sha256 of the entry before; of the first: empty."),
         column("sha256", pa.string(), "sha256 of previous_sha256 and this entry's canonical JSON."),
     ]),
     ("sequence",),
+)  # fmt: skip
+
+RELEASE_INPUTS = Table(
+    "release_inputs",
+    pa.schema([
+        column("sequence", pa.int64(), "Place among the sealed inputs, from 1, without gaps."),
+        KNOWN_AT,
+        column("figure_id", pa.string(), "As in releases."),
+        column("head", pa.string(), "sha256 of the ledger's last entry after the night; a row whose head is no entry isn't in force: its night died."),
+        column("sealed", pa.binary(), "Inputs of the decision as canonical JSON, encrypted (AES-SIV); bound to cluster, figure_id and known_at."),
+        column("key_id", pa.string(), "Which key opens it: as `digital-cluster ledger key` named it."),
+    ]),
+    ("sequence",),
+)  # fmt: skip
+
+LEDGER_HEADS = Table(
+    "ledger_heads",
+    pa.schema([
+        column("sequence", pa.int64(), "Place of the ledger's last entry when the head was signed."),
+        column("sha256", pa.string(), "Its sha256."),
+        KNOWN_AT,
+        column("signature", pa.binary(), "Ed25519 signature of `<sequence>:<sha256>`."),
+        column("public_key", pa.binary(), "What checks it; derived from the ledger's key."),
+    ]),
+    ("sequence", "public_key"),
 )  # fmt: skip
 
 SOURCE_DAYS = Table(
@@ -580,6 +617,8 @@ DERIVED: dict[str, Table] = {
         BASELINES,
         BASELINE_COSTS,
         RELEASES,
+        RELEASE_INPUTS,
+        LEDGER_HEADS,
         SOURCE_DAYS,
         LIVENESS,
     )

@@ -205,7 +205,7 @@ def one(frame: pl.DataFrame, subject: str, kpi: str) -> dict[str, Any]:
 FULL_DAY = [10.0] * 24
 
 
-def test_the_columns_are_those_of_the_table_and_every_subject_has_what_is_released() -> None:
+def test_the_columns_are_those_of_the_table_and_every_subject_has_what_is_expected() -> None:
     rows = figures()
     assert rows.columns == [n for n in KPIS.schema.names if n != "known_at"]
     assert sorted(rows["subject"].unique()) == ["a", "b", "c", "m", "m/forming", "n", "n/forming"]

@@ -30,7 +30,7 @@ cluster: {cluster}
 name: {{ko: 누락, en: Gap}}
 zone: Asia/Seoul
 geography: KR
-policy: {{version: "1", min_contributors: 3}}
+policy: {{version: "1", classes: {{A: {{min_contributors: 3, coalition: 1}}}}}}
 members:
   - member: one
     name: {{ko: 하나, en: One}}

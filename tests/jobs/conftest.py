@@ -76,6 +76,7 @@ class Hub:
         own["DC_SCHEMA_REGISTRY_FOLDER"] = str(self.root / "registry")
         own["DC_CLUSTERS"] = str(self.root / "clusters")
         own["DC_SOURCE"] = "archive"
+        own["DC_LEDGER_KEY_FILE"] = os.environ["DC_LEDGER_KEY_FILE"]
         return own | dict(self.settings)
 
     def with_settings(self, **settings: str) -> "Hub":
@@ -199,7 +200,8 @@ class Park:
         ]  # fmt: skip
         definition = {
             "cluster": "park", "name": {"ko": "단지", "en": "Park"}, "zone": "Asia/Seoul", "geography": "KR",
-            "policy": {"version": "1", "min_contributors": 3}, "members": members,
+            "policy": {"version": "1", "classes": {"A": {"min_contributors": 3, "coalition": 1}}},
+            "members": members,
             "gateways": [{"gateway": f"g-{self.tag}", "factories": [self.a, self.b, *more]}],
         }  # fmt: skip
         shutil.rmtree(self.hub.root / "clusters")

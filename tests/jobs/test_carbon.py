@@ -324,19 +324,8 @@ def test_the_base_year_is_recalculated_from_the_threshold_on_only(told: Park, tm
 
 def test_draws_of_a_stated_version_agree_with_what_it_says(told: Park) -> None:
     name = f"park/factory/{told.b}/month/{MONTH}"
-    asked = (
-        "statements",
-        "draw",
-        name,
-        "--version",
-        "1",
-        "--draws",
-        "100000",
-        "--seed",
-        "7",
-        "--cluster",
-        "park",
-    )
+    drawn = ("--draws", "100000", "--seed", "7", "--cluster", "park")
+    asked = ("statements", "draw", name, "--version", "1", *drawn)
     rows = told.hub.run(*asked).csv()
     assert told.hub.run(*asked).csv() == rows
     leak = next(row for row in rows if row["scope"] == "1")
@@ -344,7 +333,7 @@ def test_draws_of_a_stated_version_agree_with_what_it_says(told: Park) -> None:
     assert float(leak["drawn_low_pct"]) == pytest.approx(10.0, rel=0.01)
     # The grid's uncertainty isn't known: neither way tells a distance.
     grid = next(row for row in rows if (row["scope"], row["method"]) == ("2", "location"))
-    assert (grid["propagated_low_pct"], grid["drawn_low_pct"]) == ("", "")
+    assert (grid["propagated_low_pct"], grid["drawn_low_pct"]) == (None, None)
 
 
 def test_another_gwp_set_is_a_step_of_its_own_and_is_never_added_to_the_old_one(

@@ -109,7 +109,9 @@ def test_a_closed_month_is_released_once_and_nothing_of_class_b(closed: Park) ->
     assert ("month", NOVEMBER, date(2025, 12, 1)) in periods
     assert ("rolling12", YEAR, date(2025, 12, 1)) in periods
     assert ("month", date(2025, 12, 1), date(2026, 1, 1)) not in periods
-    assert set(releases["kpi"]) == {"energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit"}
+    # Every KPI that somebody shares has a figure now; the policy has no limits for class B.
+    assert set(releases["kpi"]) >= {"energy_kwh", "co2e_kg", "oee", "energy_kwh_per_unit", "availability"}
+    assert {d.disclosure_class for d in kpi_book().newest() if d.kpi in set(releases["kpi"])} == {"A"}
     assert f"park/cluster/*/month/{NOVEMBER}/oee@1" in set(releases["figure_id"])
     assert not releases["figure_id"].is_duplicated().any()
 
@@ -216,7 +218,12 @@ def test_old_days_keep_their_version_also_when_they_are_restated_and_new_days_ha
     ]  # on Tuesday nothing was heard
     figures = {f for f in park.rows("releases")["figure_id"] if "/oee@" in f and "/day/" in f}
     versions = {SATURDAY: 1, SUNDAY: 1, MONDAY: 1, TUESDAY: 1, wednesday: 2}
-    assert figures == {f"park/cluster/*/day/{day}/oee@{version}" for day, version in versions.items()}
+    # of everybody, and of the process that both factories have
+    assert figures == {
+        f"park/{group}/day/{day}/oee@{version}"
+        for day, version in versions.items()
+        for group in ("cluster/*", "process/casting")
+    }
 
 
 def show(hub: Hub, *options: object) -> list[str]:

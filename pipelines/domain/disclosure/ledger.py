@@ -12,6 +12,22 @@ from typing import Any, Final
 
 import polars as pl
 
+# Columns that came after the first version. Where null they are left out of an entry's canonical JSON, so
+# that older entries keep their hashes.
+_LATER: Final[dict[str, pl.DataType]] = {
+    "interval_low": pl.Float64(),
+    "interval_high": pl.Float64(),
+    "p25": pl.Float64(),
+    "p25_low": pl.Float64(),
+    "p25_high": pl.Float64(),
+    "p33": pl.Float64(),
+    "p67": pl.Float64(),
+    "p75": pl.Float64(),
+    "p75_low": pl.Float64(),
+    "p75_high": pl.Float64(),
+    "previous_value": pl.Float64(),
+    "reference_member": pl.String(),
+}
 FIGURE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "figure_id": pl.String(),
     "cluster": pl.String(),
@@ -30,6 +46,7 @@ FIGURE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "contributors": pl.String(),
     "coverage": pl.Float64(),
     "provisional": pl.Boolean(),
+    **_LATER,
 }
 RELEASE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "sequence": pl.Int64(),
@@ -103,9 +120,14 @@ def verify_chain(releases: pl.DataFrame) -> int | None:
 def entry_sha256(entry: Mapping[str, Any]) -> str:
     """Return the hash of an entry: over previous_sha256 and its canonical JSON without sha256.
 
-    Canonical: keys sorted, no spaces, shortest exact floats, ISO dates, UTC instants to the microsecond.
+    Canonical: keys sorted, no spaces, shortest exact floats, ISO dates, UTC instants to the microsecond; a
+    column that came after the first version only where it is not null.
     """
-    body = {name: _plain(entry[name]) for name in RELEASE_SCHEMA if name != "sha256"}
+    body = {
+        name: _plain(entry[name])
+        for name in RELEASE_SCHEMA
+        if name != "sha256" and not (name in _LATER and entry[name] is None)
+    }
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(f"{entry['previous_sha256']}{text}".encode()).hexdigest()
 

@@ -9,13 +9,19 @@ or anything that she knows. So every system here is one of deviations: zero is a
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from pipelines.domain.disclosure.linear import LimitReachedError, LinearSystem, Optimum, Row
-from pipelines.domain.disclosure.protection import CoalitionDemand, Demand, TableSystem, mask_of
+from pipelines.domain.disclosure.protection import (
+    CoalitionDemand,
+    Demand,
+    TableSystem,
+    Terms,
+    mask_of,
+)
 from pipelines.domain.disclosure.tables import Key
 
 _LARGEST: Final = 2.0**14  # the largest cell is scaled to about this
@@ -24,6 +30,7 @@ _MISSED: Final = 1e-6  # a protection interval may be undercut by this, relative
 _PRICED: Final = 1e-9
 _WHOLE: Final = 1e-6
 _NO_PRICE: Final = 1e-6  # even a withheld cell moves for a reason
+_KEPT: Final = 1 - 1e-6  # of what is left where a demand can't be met: so much that rounding can't break it
 _ATTACKED: Final = 20.0  # what an attacker knows is the last thing to move: others may find the same way
 
 
@@ -42,7 +49,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class _Witness:
-    """A deviation that reaches something: which columns and cells it changes, and by how much its sum."""
+    """A deviation: the columns that it changes, the cells beyond their slack, and by how much its sum."""
 
     columns: int
     cells: int
@@ -62,13 +69,13 @@ class Prober:
         self.system, self.attacked = system, attacked
         self.keys = list(system.cells)
         self.places = {key: place for place, key in enumerate(self.keys)}
-        self.totals = [system.value(columns) for columns in system.cells.values()]
+        self.totals = [system.total(terms) for terms in system.cells.values()]
         largest = max((abs(v) for v in [*self.totals, *system.values]), default=0.0)
         fitting = 1.0 if not largest else 2.0 ** math.floor(math.log2(_LARGEST / largest))
         self.scale = 1.0 if system.integer else fitting
         self.farthest = float(math.ceil(4 * (largest + most_needed) * self.scale) + 4)
         self.shown = mask_of(range(len(self.keys)))
-        self.witnesses: dict[tuple[frozenset[int], int], list[_Witness]] = {}
+        self.witnesses: dict[tuple[Terms, int], list[_Witness]] = {}
         self.finder = _Finder(self)
         self.pricer = _Pricer(self)
         self.helper = _Helper(self)
@@ -101,6 +108,11 @@ class Prober:
         A deviation that moves nothing of a coalition's defeats it. So only who is moved needs to be added.
         """
         against = demand.to(members)
+        if demand.clipped:
+            possible = self._possible(against, 1 if need > 0 else -1)
+            if possible <= _MISSED:
+                return None
+            need = math.copysign(min(abs(need), possible), need)
         witness = self._witness(against, need)
         if witness is None:
             return Breach(against, need)
@@ -113,10 +125,19 @@ class Prober:
                     return breach
         return None
 
+    def _possible(self, demand: Demand, sign: int) -> float:
+        """Return how far the part of a sum that an attacker does not know can deviate at most."""
+        sides = [
+            max(sign * coefficient * side for side in self.bound(column))
+            for column, coefficient in demand.terms
+            if column not in demand.attacker.known
+        ]
+        return math.fsum(sides)
+
     def _witness(self, demand: Demand, need: float) -> _Witness | None:
         """Return a deviation that meets a need, known already or found now."""
         known, shown, least = demand.attacker.mask, self.shown, abs(need) - _MISSED
-        remembered = self.witnesses.setdefault((demand.columns, 1 if need > 0 else -1), [])
+        remembered = self.witnesses.setdefault((demand.terms, 1 if need > 0 else -1), [])
         for witness in remembered:
             if not (witness.cells & shown or witness.columns & known) and witness.reach >= least:
                 return witness
@@ -146,6 +167,25 @@ class Prober:
         """
         return self.helper.find(breach, weights)
 
+    def attainable(self, demand: CoalitionDemand, withheld: Iterable[Key]) -> list[CoalitionDemand]:
+        """Lower a demand to what a choice leaves possible, for the larger coalitions alone if so.
+
+        What is lost can't be mended; it may become no worse.
+        """
+        shown = self.shown
+        self.withhold(withheld)
+        found: list[CoalitionDemand] = []
+        for members in range(demand.members + 1):
+            left = replace(demand, members=members)
+            while (breach := self.find_breach(left)) is not None:
+                left_over = min(self.pricer.reach(breach), abs(breach.need))
+                reach = max(0.0, left_over * _KEPT - _MISSED) / self.scale
+                left = replace(left, up=reach) if breach.need > 0 else replace(left, down=reach)
+            found = [d for d in found if d.up > left.up or d.down > left.down]
+            found.append(left)
+        self.shown = shown
+        return found
+
     def bound(self, column: int) -> tuple[float, float]:
         """Return how far a column can deviate that an attacker does not know."""
         value = self.system.values[column]
@@ -159,9 +199,16 @@ class Prober:
         value = self.totals[place]
         return (min(0.0, (low - value) * self.scale), max(0.0, (high - value) * self.scale))
 
+    def band(self, place: int) -> tuple[float, float]:
+        """Return how far a cell can deviate where it is published."""
+        down, up = self.system.slacks.get(self.keys[place], (0.0, 0.0))
+        return (-down * self.scale, up * self.scale)
+
     def rows(self) -> list[Row]:
         """Return the cells and links as rows over the columns, all cells published."""
-        cells = [Row(dict.fromkeys(sorted(columns), 1.0), 0.0, 0.0) for columns in self.system.cells.values()]
+        cells = [
+            Row(dict(terms), *self.band(place)) for place, terms in enumerate(self.system.cells.values())
+        ]
         links = [
             Row({total: -1.0, **dict.fromkeys(parts, 1.0)}, 0.0, 0.0) for total, parts in self.system.links
         ]
@@ -187,7 +234,7 @@ class _Follower:
 
     def show(self, solver: LinearSystem, place: int, *, shown: bool) -> None:
         """Publish or withhold a cell."""
-        solver.set_row(place, *((0.0, 0.0) if shown else self.prober.room(place)))
+        solver.set_row(place, *(self.prober.band(place) if shown else self.prober.room(place)))
 
     def free(self, solver: LinearSystem, column: int, *, known: bool) -> None:
         """Let an attacker know a column or not."""
@@ -209,6 +256,9 @@ class _Finder(_Follower):
         self.prices = {
             2 * j + side: _ATTACKED if j in prober.attacked else 1.0 for j in columns for side in (0, 1)
         }
+        bands = [prober.band(place) for place in range(len(prober.keys))]
+        self.least = np.array([low for low, _ in bands]) - _TOUCHED
+        self.most = np.array([high for _, high in bands]) + _TOUCHED
         rows.append(Row(self.terms, -math.inf, math.inf))
         self.solver = LinearSystem(bounds, rows)
         self.whole = LinearSystem(bounds, rows, integer=True) if prober.system.integer else None
@@ -224,7 +274,8 @@ class _Finder(_Follower):
         for solver in solvers:
             self.shown, self.known = shown, known
             self.follow(solver, demand)
-        terms = _split(dict.fromkeys(sorted(demand.columns), math.copysign(1.0, need)))
+        sign = math.copysign(1.0, need)
+        terms = _split({column: sign * coefficient for column, coefficient in demand.terms})
         for solver in solvers:
             solver.set_terms(self.goal, self.terms, terms)
             solver.set_row(self.goal, abs(need), math.inf)
@@ -236,7 +287,8 @@ class _Finder(_Follower):
 
     def _witness(self, found: Optimum) -> _Witness:
         moved = np.abs(found.columns[0::2] - found.columns[1::2]) > _TOUCHED
-        cells = np.abs(found.rows[: len(self.prober.keys)]) > _TOUCHED
+        rows = found.rows[: len(self.prober.keys)]
+        cells = (rows < self.least) | (rows > self.most)
         reach = float(found.rows[self.goal])
         return _Witness(mask_of(np.nonzero(moved)[0].tolist()), mask_of(np.nonzero(cells)[0].tolist()), reach)
 
@@ -254,15 +306,11 @@ class _Pricer(_Follower):
 
         max over deviations <= value + sum over published cells of |price| x room, if they were withheld.
         """
-        prober, sign = self.prober, math.copysign(1.0, breach.need)
-        self.follow(self.solver, breach.demand)
-        found = self.solver.least(dict.fromkeys(sorted(breach.demand.columns), -sign))
-        if found is None or not math.isfinite(found.value):
-            raise ArithmeticError("a system of deviations always has a bounded solution")
+        prober, found = self.prober, self._farthest(breach)
         if -found.value >= abs(breach.need) - _MISSED:  # only whole numbers are held
             return {prober.keys[place]: 1.0 for place in _bits(prober.shown)}
         rooms = [
-            (place, abs(price), prober.room(place)[1] if price < 0 else -prober.room(place)[0])
+            (place, abs(price), self._gained(place, 1 if price < 0 else 0))
             for place, price in enumerate(found.prices[: len(prober.keys)].tolist())
             if abs(price) > _PRICED
         ]
@@ -274,6 +322,23 @@ class _Pricer(_Follower):
             if room > _TOUCHED
         }
 
+    def reach(self, breach: Breach) -> float:
+        """Return how far the sum of a breach can deviate at most, in its direction."""
+        return -self._farthest(breach).value
+
+    def _farthest(self, breach: Breach) -> Optimum:
+        sign = math.copysign(1.0, breach.need)
+        self.follow(self.solver, breach.demand)
+        found = self.solver.least({column: -sign * c for column, c in breach.demand.terms})
+        if found is None or not math.isfinite(found.value):
+            raise ArithmeticError("a system of deviations always has a bounded solution")
+        return found
+
+    def _gained(self, place: int, side: int) -> float:
+        """Return how much further a cell can deviate downwards (0) or upwards (1) if it is withheld."""
+        room, band = self.prober.room(place)[side], self.prober.band(place)[side]
+        return room - band if side else band - room
+
 
 class _Helper(_Follower):
     """The system with a price on every cell's deviation; the last row is the sum that must deviate."""
@@ -284,7 +349,7 @@ class _Helper(_Follower):
         rows = prober.rows()
         for place in range(len(prober.keys)):
             up = self.columns + 2 * place
-            rows[place] = Row({**rows[place].terms, up: -1.0, up + 1: 1.0}, 0.0, 0.0)
+            rows[place] = Row({**rows[place].terms, up: -1.0, up + 1: 1.0}, *prober.band(place))
         bounds = [prober.bound(j) for j in range(self.columns)] + [(0.0, 0.0)] * (2 * len(prober.keys))
         self.goal, self.terms = len(rows), {0: 1.0}
         self.solver = LinearSystem(bounds, [*rows, Row(self.terms, -math.inf, math.inf)])
@@ -295,7 +360,8 @@ class _Helper(_Follower):
     def find(self, breach: Breach, weights: Mapping[Key, float]) -> frozenset[Key]:
         prober, demand = self.prober, breach.demand
         self.follow(self.solver, demand)
-        terms = dict.fromkeys(sorted(demand.columns), math.copysign(1.0, breach.need))
+        sign = math.copysign(1.0, breach.need)
+        terms = {column: sign * coefficient for column, coefficient in demand.terms}
         self.solver.set_terms(self.goal, self.terms, terms)
         self.terms = terms
         self.solver.set_row(self.goal, abs(breach.need), math.inf)
@@ -310,8 +376,9 @@ class _Helper(_Follower):
         prices: dict[int, float] = {}
         for place, key in enumerate(prober.keys):
             shown = bool(prober.shown >> place & 1)
-            low, high = prober.room(place) if not shown or key in weights else (0.0, 0.0)
-            for column, room in enumerate((high, -low), start=self.columns + 2 * place):
+            least, most = prober.band(place)
+            low, high = prober.room(place) if not shown or key in weights else (least, most)
+            for column, room in enumerate((high - most, least - low), start=self.columns + 2 * place):
                 self.solver.set_column(column, 0.0, min(room, prober.farthest))
                 prices[column] = (weights.get(key, 0.0) if shown else 0.0) + _NO_PRICE
         return prices

@@ -6,11 +6,24 @@ withheld cells meets a demand (probing), which cells to withhold (secondary), wh
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 from pipelines.domain.disclosure.tables import Key
+
+Terms = tuple[tuple[int, float], ...]
+"""Columns with their coefficients, sorted by column."""
+
+
+def ones(columns: Iterable[int]) -> Terms:
+    """Return the plain sum of columns."""
+    return tuple((column, 1.0) for column in sorted(columns))
+
+
+def columns_of(terms: Terms) -> frozenset[int]:
+    """Return the columns of a sum."""
+    return frozenset(column for column, _ in terms)
 
 
 @dataclass(frozen=True)
@@ -21,23 +34,29 @@ class TableSystem:
         values: true value of each column.
         lowest: the least value of each column that an attacker thinks possible.
         highest: the largest one.
-        cells: for each cell its columns, sorted by key.
+        cells: for each cell its sum, sorted by key.
         ranges: lowest and highest value that an attacker thinks possible of a cell, before any is published.
         links: total and parts: columns that are the sum of others.
         integer: whether columns are whole numbers.
+        slacks: how far below and above its truth a published cell may lie; absent: it is printed exactly.
     """
 
     values: Sequence[float]
     lowest: Sequence[float]
     highest: Sequence[float]
-    cells: Mapping[Key, frozenset[int]]
+    cells: Mapping[Key, Terms]
     ranges: Mapping[Key, tuple[float, float]]
     links: Sequence[tuple[int, Sequence[int]]] = ()
     integer: bool = False
+    slacks: Mapping[Key, tuple[float, float]] = field(default_factory=dict)
 
     def value(self, columns: Iterable[int]) -> float:
         """Return the true sum of columns."""
         return math.fsum(self.values[j] for j in columns)
+
+    def total(self, terms: Terms) -> float:
+        """Return the true value of a sum."""
+        return math.fsum(coefficient * self.values[j] for j, coefficient in terms)
 
 
 def mask_of(places: Iterable[int]) -> int:
@@ -68,7 +87,7 @@ class Demand:
     """A sum must seem possible from `down` below its value to `up` above it, to an attacker.
 
     Args:
-        columns: the sum.
+        terms: the sum.
         attacker: to whom.
         down: in the table's unit, not negative.
         up: likewise.
@@ -77,7 +96,7 @@ class Demand:
         named: cells that say which sum it is.
     """
 
-    columns: frozenset[int]
+    terms: Terms
     attacker: Attacker
     down: float
     up: float
@@ -88,25 +107,33 @@ class Demand:
 
 @dataclass(frozen=True)
 class CoalitionDemand:
-    """A holding's total must seem possible to every coalition of so many others, who know their columns.
+    """A sum must seem possible to every coalition of so many holdings, who know their columns.
 
     Args:
-        columns: the holding's.
+        terms: the sum: what a holding has, or a cell.
         owners: columns of every other holding, in the order of their names.
         members: most members of a coalition.
         down: as in Demand.
         up: as in Demand.
-        named: cells that the holding is in.
+        named: cells that say which sum it is.
+        clipped: whether a coalition knows parts of the sum itself: of these it can't be kept uncertain.
+        withheld: as in Demand.
+        published: as in Demand.
     """
 
-    columns: frozenset[int]
+    terms: Terms
     owners: tuple[frozenset[int], ...]
     members: int
     down: float
     up: float
     named: tuple[Key, ...] = ()
+    clipped: bool = False
+    withheld: frozenset[Key] = frozenset()
+    published: frozenset[Key] = frozenset()
 
     def to(self, members: Iterable[int]) -> Demand:
         """Return what is demanded towards one coalition, by the places of its members."""
         known = frozenset[int]().union(*(self.owners[m] for m in members))
-        return Demand(self.columns, Attacker(known), self.down, self.up, named=self.named)
+        return Demand(
+            self.terms, Attacker(known), self.down, self.up, self.withheld, self.published, self.named
+        )

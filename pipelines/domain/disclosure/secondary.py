@@ -17,7 +17,7 @@ from typing import Final
 
 from pipelines.domain.disclosure.linear import Cover, cheapest_cover
 from pipelines.domain.disclosure.probing import Breach, Prober
-from pipelines.domain.disclosure.protection import CoalitionDemand, Demand
+from pipelines.domain.disclosure.protection import CoalitionDemand, Demand, Terms
 from pipelines.domain.disclosure.tables import Key
 
 MOST_ROUNDS: Final = 5_000
@@ -47,7 +47,7 @@ class Problem:
     """
 
     demands: Sequence[Demand | CoalitionDemand]
-    further: Callable[[frozenset[Key]], Iterable[Demand]]
+    further: Callable[[frozenset[Key]], Iterable[Demand | CoalitionDemand]]
     weights: Mapping[Key, float]
     withheld: frozenset[Key]
     published: frozenset[Key]
@@ -189,15 +189,15 @@ class _Search:
         withheld = self.problem.withheld | chosen
         self.prober.withhold(withheld)
         found: list[Breach] = []
-        counts: Counter[frozenset[int]] = Counter()
+        counts: Counter[Terms] = Counter()
         for demands in (self.problem.demands, self.problem.further(withheld)):
             for demand in demands:
-                if counts[demand.columns] >= _MOST_OF_ONE_SUM:
+                if counts[demand.terms] >= _MOST_OF_ONE_SUM:
                     continue
                 breach = self.prober.find_breach(demand)
                 if breach is not None:
                     found.append(breach)
-                    counts[demand.columns] += 1
+                    counts[demand.terms] += 1
                     if len(found) >= most:
                         return found
         return found

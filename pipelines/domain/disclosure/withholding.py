@@ -22,7 +22,14 @@ from pipelines.domain.disclosure.primary import (
     judge_content,
 )
 from pipelines.domain.disclosure.probing import Prober
-from pipelines.domain.disclosure.protection import Attacker, CoalitionDemand, Demand, TableSystem
+from pipelines.domain.disclosure.protection import (
+    Attacker,
+    CoalitionDemand,
+    Demand,
+    TableSystem,
+    columns_of,
+    ones,
+)
 from pipelines.domain.disclosure.records import Records
 from pipelines.domain.disclosure.secondary import MOST_ROUNDS, Choice, Problem, choose_withheld
 from pipelines.domain.disclosure.tables import ROOT, Dimension, Equation, Key, find_equations, said
@@ -199,7 +206,8 @@ def _system(
         lowest = [-bound for bound in highest]
         ranges = {key: (-bounds[key], bounds[key]) for key in cells}
     values = [float(amount) for amount in amounts]
-    return TableSystem(values, lowest, highest, cells, ranges, links, policy.integer)
+    sums = {key: ones(columns) for key, columns in cells.items()}
+    return TableSystem(values, lowest, highest, sums, ranges, links, policy.integer)
 
 
 def _bound(content: Content, policy: TablePolicy) -> Fraction:
@@ -227,7 +235,7 @@ def _holding_demands(
         down = min(up, float(abs(value))) if policy.nonnegative else up
         named = tuple(key for key, part in cells.items() if part & columns)
         others = tuple(frozenset(owned[other]) for other in sorted(owned) if other != owner)
-        found.append(CoalitionDemand(columns, others, policy.coalition, down, up, named))
+        found.append(CoalitionDemand(ones(columns), others, policy.coalition, down, up, named))
     return found
 
 
@@ -322,6 +330,7 @@ class _Gate:
     def __init__(self, model: _Model, tables: Tables, verdicts: Mapping[Key, Verdict]) -> None:
         self.model, self.tables, self.verdicts = model, tables, verdicts
         self.policy, self.contents, self.system = tables.policy, model.contents, model.system
+        self.columns = {key: columns_of(terms) for key, terms in self.system.cells.items()}
         self.equations = find_equations(self.contents, tables.dimensions, absent_is_zero=True)
         shown = {key for key, status in tables.frozen.items() if status == PUBLISHED} | tables.shown
         self.unsafe = {key for key, v in verdicts.items() if v.reasons or key in tables.unsafe} - shown
@@ -356,7 +365,7 @@ class _Gate:
     def _cell_demands(self, key: Key) -> Iterable[Demand]:
         if not self.contents[key].size:
             return []  # how far a zero cell must reach depends on what is published
-        return self._demands(self.system.cells[key], self.verdicts[key], self.contents[key], (key,))
+        return self._demands(self.columns[key], self.verdicts[key], self.contents[key], (key,))
 
     def _demands(
         self, columns: frozenset[int], verdict: Verdict, content: Content, named: tuple[Key, ...],
@@ -374,7 +383,7 @@ class _Gate:
                 continue
             rest = self._rest(columns, named, attacker)
             least = min(down, rest) if self.policy.nonnegative else down
-            found.append(Demand(columns, attacker, max(0.0, least), up, withheld, published, named))
+            found.append(Demand(ones(columns), attacker, max(0.0, least), up, withheld, published, named))
         return found
 
     def _rest(self, columns: frozenset[int], named: tuple[Key, ...], attacker: Attacker) -> float:
@@ -399,7 +408,7 @@ class _Gate:
             if not self.contents[key].size:
                 reach = self._zero_reach(key, withheld)
                 content = self.contents[key]
-                yield from self._demands(self.system.cells[key], Verdict(("zero",), reach), content, (key,))
+                yield from self._demands(self.columns[key], Verdict(("zero",), reach), content, (key,))
 
     def _sibling_demands(self, equation: Equation, siblings: tuple[Key, ...]) -> list[Demand]:
         if siblings not in self.unions:
@@ -408,7 +417,7 @@ class _Gate:
         if not verdict.reasons:
             return []
         content = self.model.union(siblings)
-        columns = frozenset().union(*(self.system.cells[key] for key in siblings))
+        columns = frozenset().union(*(self.columns[key] for key in siblings))
         others = frozenset(equation.parts) - set(siblings)
         if not content.size:
             return []

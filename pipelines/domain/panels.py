@@ -1,0 +1,165 @@
+"""Panels: which factories a month's figures of one group and KPI are fixed to.
+
+Belongs here: what earlier nights decided, and whether newcomers may enter. Does not belong here: who belongs
+to a group (peer_groups), how an attacker is stopped (disclosure.release).
+
+A panel is decided in the first night that judges a figure of the month, and read from its sealed inputs ever
+after. Newcomers are admitted if the coming month, as far as it can be foreseen, stays safe with them; else
+the figure stays on the panel that it had.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Final, NamedTuple, cast
+
+from pipelines.domain.benchmarks import (
+    Comparison,
+    FactoryFigures,
+    Row,
+    candidate_of,
+    class_of_most,
+    contribution_of,
+    is_comparable,
+    may_be,
+)
+from pipelines.domain.disclosure.candidates import Candidate, Contribution
+from pipelines.domain.disclosure.exposure import SealedFigure
+from pipelines.domain.periods import Period, PeriodName, days_of
+from pipelines.domain.sums import exact_total
+
+PANEL_KEPT: Final = "panel_kept"
+_LEVEL_PARTS: Final = 6
+
+
+class Family(NamedTuple):
+    """The figures of one group and definition: of all days, months and years."""
+
+    breakdown: str
+    group: str
+    key: str
+
+
+class Panel(NamedTuple):
+    """The factories of a month.
+
+    Args:
+        factories: sorted.
+        kept: whether newcomers had to stay out.
+    """
+
+    factories: tuple[str, ...]
+    kept: bool = False
+
+
+Admits = Callable[[Candidate, Candidate], bool]
+
+
+class PanelBook:
+    """What was decided, by family and month.
+
+    Args:
+        past: sealed figures, oldest first: of a month, the first one decided.
+    """
+
+    def __init__(self, past: Iterable[SealedFigure]) -> None:
+        self._decided: defaultdict[Family, dict[date, Panel]] = defaultdict(dict)
+        for sealed in past:
+            place = _place(sealed.figure_id)
+            if place is not None:
+                family, month = place
+                panel = Panel(sealed.panel, PANEL_KEPT in sealed.reasons)
+                self._decided[family].setdefault(month, panel)
+
+    def decided(self, comparison: Comparison) -> Panel | None:
+        """Return the panel that a night chose for a figure's month; null: none has."""
+        return self._decided[_family(comparison)].get(comparison.period.month)
+
+    def of(self, wide: Comparison, figures: FactoryFigures, admits: Admits) -> Panel:
+        """Return a month's panel, deciding it where no night has.
+
+        Args:
+            wide: a figure of the month with everybody who may enter.
+            figures: rows of the month before, and of its days.
+            admits: says whether newcomers may enter.
+        """
+        decided, month = self._decided[_family(wide)], wide.period.month
+        if month not in decided:
+            earlier = max((m for m in decided if m < month), default=None)
+            before = wide.panel if earlier is None else decided[earlier].factories
+            decided[month] = _decide(wide, before, figures, admits)
+        return decided[month]
+
+
+def _family(comparison: Comparison) -> Family:
+    return Family(comparison.breakdown, comparison.group, comparison.definition.key)
+
+
+def _decide(wide: Comparison, before: tuple[str, ...], figures: FactoryFigures, admits: Admits) -> Panel:
+    common = tuple(sorted(set(wide.panel) & set(before)))
+    newcomers = tuple(sorted(set(wide.panel) - set(before)))
+    if not newcomers or not common:
+        return Panel(wide.panel)
+    foreseen = _Foreseen(wide, figures)
+    entering = [foreseen.newcomer(factory) for factory in newcomers]
+    if all(c is not None for c in entering):
+        staying = foreseen.staying(common)
+        with_all = foreseen.month(wide.panel, [*staying, *(c for c in entering if c is not None)])
+        if admits(with_all, foreseen.month(common, staying)):
+            return Panel(wide.panel)
+    return Panel(common, kept=True)
+
+
+class _Foreseen:
+    """A coming month, as far as it can be foreseen: who stays has again what the month before had."""
+
+    def __init__(self, wide: Comparison, figures: FactoryFigures) -> None:
+        self._wide, self._figures = wide, figures
+        self._month = Period(wide.period.month, "month")
+        self._holdings = wide.holdings(wide.period.month)
+        self._rows = figures.of(self._month.before, wide.definition)
+        self._class = class_of_most(
+            wide.definition, {f: self._rows[f] for f in wide.panel if f in self._rows}, self._holdings
+        )
+
+    def month(self, panel: tuple[str, ...], contributions: list[Contribution]) -> Candidate:
+        """Return the month's candidate of a panel."""
+        comparison = replace(self._wide, period=self._month, panel=panel)
+        return candidate_of(comparison, self._class, contributions)[0]
+
+    def staying(self, factories: Iterable[str]) -> list[Contribution]:
+        """Return what factories had in the month before."""
+        known = {f: self._rows[f] for f in factories if f in self._rows}
+        return [contribution_of(row, self._holdings[f]) for f, row in known.items() if self._is_compared(row)]
+
+    def newcomer(self, factory: str) -> Contribution | None:
+        """Return a newcomer's mean day times the days of the month; null: it has no day to compare."""
+        definition = self._wide.definition
+        days = self._figures.days(self._month.before.start, self._month.start)
+        rows = [of_day[factory] for day in days if factory in (of_day := self._figures.of(day, definition))]
+        own = [contribution_of(row, self._holdings[factory]) for row in rows if self._is_compared(row)]
+        if not own:
+            return None
+        times = (1 if definition.over_time == "mean" else days_of(self._month.start)) / len(own)
+        below = exact_total(c.denominator for c in own)
+        return replace(
+            own[0],
+            numerator=(exact_total(c.numerator for c in own) or 0.0) * times,
+            denominator=None if below is None else below * times,
+            sums=tuple(
+                (exact_total(part) or 0.0) * times for part in zip(*(c.sums for c in own), strict=True)
+            ),
+        )
+
+    def _is_compared(self, row: Row) -> bool:
+        return is_comparable(row, self._wide.definition) and may_be(row, self._class)
+
+
+def _place(figure_id: str) -> tuple[Family, date] | None:
+    """Read family and month from a level's id; null: a trend or a named reference, which have no panel."""
+    parts = figure_id.split("/")
+    if len(parts) != _LEVEL_PARTS:
+        return None
+    _, breakdown, group, name, start, key = parts
+    return Family(breakdown, group, key), Period(date.fromisoformat(start), cast(PeriodName, name)).month
