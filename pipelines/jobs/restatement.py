@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 
+import polars as pl
+
 from pipelines.connectors.lease import Lease
 from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.emissions.gases import gwp_set
@@ -27,7 +29,7 @@ from pipelines.jobs.ingest import ingest
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, unnested
 from pipelines.jobs.summary import Line
-from pipelines.reference.tables import gwps
+from pipelines.reference.tables import KEYS, gwps
 from pipelines.schemas.streams import STREAMS
 
 Step = Callable[[], object]
@@ -99,6 +101,7 @@ def steps_of(night: Night, request: RestateRequest, report: RestateReport) -> Ma
     """
     _check(night, request)
     added = added_rows(request.files)
+    _check_known(night, added)
 
     def choose() -> None:
         months = [
@@ -181,6 +184,18 @@ def _check(night: Night, request: RestateRequest) -> None:
             raise _unusable(
                 f"--meter {meter}: no profile has it; write FACTORY/METER",
                 f"--meter {meter}: 프로필에 없습니다. 공장/계량기로 쓰세요",
+            )
+
+
+def _check_known(night: Night, added: Mapping[str, pl.DataFrame]) -> None:
+    """Refuse rows that the run's clock doesn't know yet: they would be left out without a word."""
+    day = night.nominal.date()
+    for name, rows in added.items():
+        late = rows.filter(pl.coalesce("published_on", "valid_from") > day)
+        for key in late.select(pl.concat_str(KEYS[name], separator=":")).to_series():
+            raise _unusable(
+                f"{key} was not known on {day}: give its published_on, or a later --as-of",
+                f"{key}은(는) {day}에 아직 알려지지 않았습니다. published_on이나 --as-of를 고치세요",
             )
 
 

@@ -351,16 +351,18 @@ def test_another_gwp_set_is_a_step_of_its_own_and_is_never_added_to_the_old_one(
     assert chain.select("gwp_set", "cause", "before_kg", "after_kg").rows() == [("AR6", "gwp", 650.0, 765.0)]
 
 
-def test_what_can_not_be_restated_is_one_line(told: Park) -> None:
+def test_what_can_not_be_restated_is_one_line(told: Park, tmp_path: Path) -> None:
+    late = tmp_path / "late.csv"
+    late.write_text(own_factor(published_on="2025-11-06"), encoding="utf-8")
     for arguments, text in (
         ((), "name what changed"),
         (("--meter", "nobody/main"), "no profile has it"),
         (("--gwp", "AR7"), "AR7"),
+        (("--factors", str(late)), "own was not known on 2025-11-05"),
         (("--adopt", "--from", "May"), "is no month"),
     ):
-        answer = told.hub.run(
-            "restate", "--cluster", "park", "--source", "archive", "--cause", "x", *arguments
-        )
+        base = ("--cluster", "park", "--as-of", three(WEDNESDAY).isoformat(), "--source", "archive")
+        answer = told.hub.run("restate", *base, "--cause", "x", *arguments)
         assert answer.code == 2
         assert text in answer.err
 
