@@ -4,6 +4,7 @@ Belongs here: options, the order in which Prefect's surroundings, its API and a 
 here: flows; anything that imports Prefect or the pipelines before a command is chosen.
 """
 
+import importlib
 import sys
 from typing import Annotated, Literal
 
@@ -45,6 +46,33 @@ def nightly(
     demo: Annotated[bool, typer.Option("--demo", help="Start a broker and publish the demo first.")] = False,
 ) -> None:
     """Run the night of a cluster as a flow."""
+    raise typer.Exit(_run("nightly", cluster, source, as_of, max_days, demo=demo))
+
+
+@app.command()
+def restate(  # noqa: PLR0913, PLR0917 - the options of the command
+    cause: Annotated[str, typer.Option(help="Why: kept with the statements.")],
+    cluster: Annotated[str | None, typer.Option(help="Id of the cluster.")] = None,
+    factors: Annotated[str | None, typer.Option(help="CSV of factors.")] = None,
+    fuels: Annotated[str | None, typer.Option(help="CSV of fuel pairs.")] = None,
+    gwp: Annotated[str | None, typer.Option(help="Another GWP set.")] = None,
+    meter: Annotated[list[str] | None, typer.Option(help="FACTORY/METER that was corrected.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First month, like 2025-01.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last month.")] = None,
+    source: Annotated[
+        Literal["kafka", "archive"] | None, typer.Option(help="Where corrected readings are read.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="The run's clock; default: now.")] = None,
+    *,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take the factors that are known now.")] = False,
+) -> None:
+    """Restate emissions as a flow."""
+    given = (cause, cluster, factors, fuels, gwp, meter, first, last, source, as_of)
+    raise typer.Exit(_run("restate", *given, adopt=adopt))
+
+
+def _run(name: str, *arguments: object, **options: object) -> int:
+    """Run the flow of a name and return its exit code."""
     with api_beside_run() as wait_for_api:
         # Prefect reads its surroundings on import; the import runs while a temporary server starts.
         import httpx  # noqa: PLC0415 - as above
@@ -52,13 +80,12 @@ def nightly(
         from pipelines.jobs.reporting import configure_logs  # noqa: PLC0415 - as above
 
         configure_logs()
-        from flows.nightly import exit_code  # noqa: PLC0415 - as above
-        from flows.nightly import nightly as flow  # noqa: PLC0415 - as above
+        from flows.tasks import exit_code  # noqa: PLC0415 - as above
 
+        flow = getattr(importlib.import_module(f"flows.{name}"), name)
         wait_for_api()
         try:
-            state = flow(cluster, source, as_of, max_days, demo=demo, return_state=True)
+            state = flow(*arguments, **options, return_state=True)
         except httpx.TransportError as error:
             raise gone() from error
-        code = exit_code(state)
-    raise typer.Exit(code)
+        return exit_code(state)

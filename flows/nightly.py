@@ -1,19 +1,19 @@
 """The nightly job as a Prefect flow: the same steps as the plain command, as tasks, with an artifact.
 
-Belongs here: tasks, the artifact, the final state. Does not belong here: the steps (pipelines.jobs.nightly).
+Belongs here: the flow, its artifact, the final state. Does not belong here: the steps
+(pipelines.jobs.nightly), what a task is (tasks).
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
+from flows.tasks import error_lines, exit_code, failed, run_as_task
 from pipelines.cli import explain, read_clock, read_settings, session
 from pipelines.demo.clock import DEFAULT_AS_OF
 from pipelines.demo.session import DEMO_CLUSTER, publish, with_ledger_key
@@ -22,6 +22,8 @@ from pipelines.jobs.nightly import STEPS, NightReport, night_under_lease, run_st
 from pipelines.jobs.opening import open_night
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.jobs.summary import Line, summary_lines
+
+__all__ = ["exit_code", "nightly"]
 
 ARTIFACT_KEY = "nightly-{cluster}"
 
@@ -60,32 +62,14 @@ def nightly(
         report = _night(chosen, source, as_of, max_days, demo=demo)
     except OperatorError as error:
         code = explain(error)
-        _leave_artifact(chosen or "default", _error_lines(error))
-        return _failed(code, error.english)
+        _leave_artifact(chosen or "default", error_lines(error))
+        return failed(code, error.english)
     lines = summary_lines(report)
     print_summary(lines)
     _leave_artifact(report.cluster, lines)
     if report.exit_code is ExitCode.DONE:
         return Completed(message="nothing new" if report.nothing_new else f"done: {report.day}")
-    return _failed(report.exit_code, "; ".join(f"{heading}: {text}" for heading, text in lines[:1]))
-
-
-def exit_code(state: State[Any]) -> ExitCode:
-    """Read the exit code from the final state of a flow run.
-
-    Raises:
-        Exception: what ended the run, if that was no outcome of ours: a defect, shown with its traceback.
-    """
-    if state.is_completed():
-        return ExitCode.DONE
-    if state.name is not None and state.name in ExitCode.__members__:
-        return ExitCode[state.name]
-    state.result()
-    raise RuntimeError(f"the flow ended in {state.name}: {state.message}")
-
-
-def _failed(code: ExitCode, reason: str) -> State[Any]:
-    return Failed(name=code.name, message=f"exit {int(code)}: {reason}")
+    return failed(report.exit_code, "; ".join(f"{heading}: {text}" for heading, text in lines[:1]))
 
 
 def _night(
@@ -96,41 +80,12 @@ def _night(
     base = with_ledger_key(base) if demo else base
     with telling() as tell, session(base, "local" if demo else "configured") as settings:
         if demo:
-            _run_as_task("publish-demo", partial(publish, settings, clock, tell))
+            run_as_task("publish-demo", partial(publish, settings, clock, tell))
         night = open_night(settings, cluster, clock, tell)
         with night_under_lease(night, settings.lease_s) as report:
             for name in STEPS:
-                _run_as_task(name, partial(run_step, name, night, report, settings.site))
+                run_as_task(name, partial(run_step, name, night, report, settings.site))
     return report
-
-
-def _run_as_task(name: str, step: Callable[[], object]) -> None:
-    """Run a step as a task. It has no parameters: Prefect has nothing to hash, copy or keep of a night.
-
-    Tasks are idempotent through the tables; caching is never needed for correctness.
-
-    Raises:
-        OperatorError: the step's; its task has then failed with the name of its code, and no traceback.
-    """
-    errors: list[OperatorError] = []
-
-    def attempt() -> State[Any] | None:
-        try:
-            step()
-        except OperatorError as error:
-            errors.append(error)
-            return _failed(error.code, error.english)
-        return None
-
-    as_task = task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
-    as_task(attempt)()
-    if errors:
-        raise errors[0]
-
-
-def _error_lines(error: OperatorError) -> list[Line]:
-    code = f"{int(error.code)} {error.code.name}"
-    return [("error", error.english), ("오류", error.korean), ("exit code", code)]
 
 
 def _leave_artifact(cluster: str, lines: list[Line]) -> None:

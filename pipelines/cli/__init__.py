@@ -16,6 +16,7 @@ import pydantic
 import typer
 
 from pipelines.cli.baseline import baseline_app
+from pipelines.cli.carbon import restate, statements_app
 from pipelines.cli.disclosure import disclosure_app
 from pipelines.cli.emissions import emissions_app
 from pipelines.cli.export import export
@@ -57,6 +58,8 @@ app.add_typer(disclosure_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")
 app.add_typer(emissions_app, name="emissions")
+app.command()(restate)
+app.add_typer(statements_app, name="statements")
 app.add_typer(factors_app, name="factors")
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
+from pipelines.connectors.carbon_form import CarbonForm
 from pipelines.connectors.policy_form import PolicyForm, StrictForm, Text
 from pipelines.connectors.rule_keys import FieldError
 from pipelines.domain.cluster import (
@@ -208,6 +209,7 @@ class ClusterForm(StrictForm):
     members: tuple[_Member, ...] = ()
     gateways: tuple[_Gateway, ...] = ()
     waivers: tuple[_Waiver, ...] = ()
+    carbon: CarbonForm = CarbonForm()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -221,6 +223,7 @@ class ClusterForm(StrictForm):
         self._refuse_twin_breakdowns()
         self._refuse_strange_codes()
         self._refuse_strange_holdings()
+        self.carbon.refuse_strangers({f.factory for m in self.members for f in m.factories})
         return self
 
     def _refuse_twin_breakdowns(self) -> None:
@@ -271,6 +274,7 @@ class ClusterForm(StrictForm):
             trees={trait: self.trees.of(trait) for trait in _CODED if self.trees.of(trait)},
             waivers=tuple(Waiver(w.holding, w.kpis, w.since, w.until, w.named) for w in self.waivers),
             languages=self.languages,
+            carbon=self.carbon.policy(),
         )  # fmt: skip
 
 

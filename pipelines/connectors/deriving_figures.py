@@ -40,6 +40,23 @@ class Days:
 
 
 @dataclass(frozen=True)
+class GridTables:
+    """By which factors emissions are computed.
+
+    Args:
+        factors: emission_factors.
+        gwps: gwp.
+        gwp_set: set by which gases are added.
+        purpose: what the factors are for.
+    """
+
+    factors: pl.DataFrame
+    gwps: pl.DataFrame
+    gwp_set: str
+    purpose: str = "disclosure"
+
+
+@dataclass(frozen=True)
 class FigureDerivation:
     """Everything that a worker needs to derive figures; pickles.
 
@@ -49,8 +66,7 @@ class FigureDerivation:
         versions: source table -> the version to read.
         profiles: factory, profile_version, valid_to, zone, geography, process, meters, products.
         cluster: owners and holdings.
-        factors: emission factors.
-        gwps: global warming potentials.
+        grid: of emissions.
         book: the KPI catalogue.
         in_force: day, kpi, version: the version that each day's KPIs are computed by.
         unit_costs: factory, product, baseline_unit_cost_krw, valid_from: of the stored baseline.
@@ -63,8 +79,7 @@ class FigureDerivation:
     versions: Mapping[str, int]
     profiles: pl.DataFrame
     cluster: ClusterDefinition
-    factors: pl.DataFrame
-    gwps: pl.DataFrame
+    grid: GridTables
     book: KpiBook
     in_force: pl.DataFrame
     unit_costs: pl.DataFrame
@@ -105,11 +120,13 @@ class FigureDerivation:
             here = facts.join(group, on=["factory", "profile_version"], how="semi")
             located = location_based_co2e(
                 factory_hours(here, self.meters_of(here)),
-                self.factors,
-                self.gwps,
+                self.grid.factors,
+                self.grid.gwps,
                 geography=str(geography),
                 zone=str(zone),
                 known_on=known_on,
+                purpose=self.grid.purpose,
+                gwp_set=self.grid.gwp_set,
             )
             parts.append(located.select(names))
         return pl.concat(parts)

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from pipelines.demo.books import opening_stock, stock_after, tell_books
+from pipelines.demo.carbon import tell_carbon
 from pipelines.demo.clock import DEFAULT_SEED, EPOCH, day_start_us
 from pipelines.demo.day_totals import DayTotal, true_day
 from pipelines.demo.events import Telling, tell, tell_orders, tell_profile
@@ -20,6 +21,7 @@ from pipelines.demo.registers import RegisterState, opened, run_register
 from pipelines.demo.truth import (
     Truth,
     deliveries,
+    true_activities,
     true_energy,
     true_machine_time,
     true_operations,
@@ -64,6 +66,7 @@ class Simulation:
             true_output(self.lived),
             true_operations(self.operations),
             deliveries(self.messages),
+            true_activities(self.messages),
             planted(self.mishaps, ((day.plant, day.day) for day, _ in self.lived)),
         )
 
@@ -155,7 +158,8 @@ def _run_plant(
             ghosts = deliver(seed, cluster, plant, today.day, spoiler.ghosts(telling))
             good = [m for m in ghosts if m.poison is None]
             books = deliver(seed, cluster, plant, today.day, tell_books(telling, stock))
-            messages.extend(spoiler.lost([*sent, *good, *books], telling.start_us))
+            carbon = deliver(seed, cluster, plant, today.day, tell_carbon(telling))
+            messages.extend(spoiler.lost([*sent, *good, *books, *carbon], telling.start_us))
             totals.extend(true_day(telling, before, stock))
             lived.append(today)
         _count_on(today, counted)

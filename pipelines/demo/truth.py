@@ -47,6 +47,8 @@ class Truth:
             orders, shipments, hours, stock, and costs (not those of plants that tell them by the week).
         deliveries: one row per message, sent or lost: `topic, stream, factory, source, day, fate, poison`
             (null: good), `sent_at` [UTC; null: lost], `delay_s` (null: lost), `rows` (readings, or 1).
+        activities: `factory, activity_id, activity, flow, amount, unit, counterpart, start` [UTC], `end`
+            [UTC]: what factories used, leaked, bought, sold or claimed beside their meters, told or not.
         planted: `day, factory, stream, source, reason`: all that the liveness report should name.
     """
 
@@ -55,6 +57,7 @@ class Truth:
     output: pl.DataFrame
     operations: pl.DataFrame
     deliveries: pl.DataFrame
+    activities: pl.DataFrame
     planted: pl.DataFrame
 
 
@@ -131,6 +134,17 @@ def deliveries(messages: Sequence[Message]) -> pl.DataFrame:
             "rows": [len(m.record["readings"]) if m.stream == "energy" else 1 for m in messages],
         }
     )
+
+
+def true_activities(messages: Sequence[Message]) -> pl.DataFrame:
+    """Return what every record of the stream activities was about; no gateway changes those."""
+    names = ("factory", "activity_id", "activity", "flow", "amount", "unit", "counterpart")
+    records = [m.record for m in messages if m.stream == "activities"]
+    told = pl.DataFrame({n: pl.Series([r.get(n) for r in records]) for n in names})
+    stamps = (
+        pl.Series(name, [r[name] for r in records], dtype=pl.Int64).cast(_UTC_US) for name in ("start", "end")
+    )
+    return told.with_columns(*stamps, flow=pl.col("flow").fill_null("used")).unique(maintain_order=True)
 
 
 def _hours(lived: PlantDay, start_us: int) -> pl.DataFrame:

@@ -174,6 +174,29 @@ class BaselinePeriod:
 
 
 @dataclass(frozen=True)
+class CarbonPolicy:
+    """How the cluster's statements of emissions are made.
+
+    Args:
+        approach: of consolidation.
+        gwp_set: by which gases are added, of months that have no choice of factors yet.
+        accepted_instruments: market instruments accepted beside certificates.
+        base_year: whose statements are recalculated only for significant changes; null: none.
+        significance_percent: from how much a change is significant [% of what was stated].
+        exclusions: (factory, activity or null for all, reason) that statements leave out.
+        leased: factories on leased sites.
+    """
+
+    approach: str = "operational_control"
+    gwp_set: str = "AR5"
+    accepted_instruments: tuple[str, ...] = ()
+    base_year: int | None = None
+    significance_percent: Fraction = Fraction(5)
+    exclusions: tuple[tuple[str, str | None, str], ...] = ()
+    leased: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ClusterDefinition:
     """One cluster as its operator defined it.
 
@@ -195,6 +218,7 @@ class ClusterDefinition:
         trees: parent of each code of a trait that has a hierarchy; a top code's is `*`.
         waivers: consents of holdings.
         languages: of the pages, the first is the default.
+        carbon: how statements of emissions are made.
     """
 
     cluster: str
@@ -214,6 +238,7 @@ class ClusterDefinition:
     trees: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     languages: tuple[Language, ...] = ("ko", "en")
+    carbon: CarbonPolicy = CarbonPolicy()
 
     def member_of(self, factory: str) -> str | None:
         """Return the member that owns a factory; null if the cluster doesn't know the factory."""

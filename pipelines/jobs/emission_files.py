@@ -225,7 +225,7 @@ def _activity(row: Mapping[str, Any]) -> Activity:
         row["start"],
         row["end"],
         row["geography"],
-        claim=_claim(row),
+        claims=_claims(row),
         uncertainty_pct=_number(row["uncertainty_pct"]),
         factor_uncertainty_pct=_number(row["factor_uncertainty_pct"]),
         factor_group=row["factor_group"],
@@ -235,11 +235,11 @@ def _activity(row: Mapping[str, Any]) -> Activity:
     )
 
 
-def _claim(row: Mapping[str, Any]) -> Claim | None:
+def _claims(row: Mapping[str, Any]) -> tuple[Claim, ...]:
     kwh = _exact(row["claimed_kwh"])
     if kwh is None:
-        return None
-    return Claim(
+        return ()
+    claim = Claim(
         kwh,
         row["instrument"],
         row["certificate_id"],
@@ -248,6 +248,7 @@ def _claim(row: Mapping[str, Any]) -> Claim | None:
         row["market"],
         _exact(row["instrument_kg_per_kwh"]) or Fraction(0),
     )
+    return (claim,)
 
 
 def _exact(text: str | None) -> Fraction | None:
@@ -262,7 +263,7 @@ def _refuse_claims_elsewhere(table: ExactTable, rows: Sequence[Activity], figure
     """Refuse claims of market instruments where there is no market-based figure."""
     dual = {id(made.activity) for made in figures if made.scope == "2"}
     for number, one in zip(table.cells["row"], rows, strict=True):
-        if one.claim is not None and one.claim.kwh and id(one) not in dual:
+        if any(claim.kwh for claim in one.claims) and id(one) not in dual:
             table.refuse(
                 number, "claimed_kwh",
                 f"{one.activity} is not of scope 2, it can't claim an instrument; empty it",

@@ -80,6 +80,19 @@ def fuel_table(files: FactorFiles) -> pl.DataFrame:
     return _extended("fuel_properties", reference.fuel_properties(), files.fuels, _check_fuels)
 
 
+def added_rows(files: FactorFiles) -> Mapping[str, pl.DataFrame]:
+    """Return an operator's rows alone, by name of their table.
+
+    Raises:
+        OperatorError: as `factor_table` and `fuel_table`.
+    """
+    read = (
+        ("emission_factors", files.factors, _check_factors),
+        ("fuel_properties", files.fuels, _check_fuels),
+    )
+    return {name: _read_rows(name, path, check) for name, path, check in read if path is not None}
+
+
 def load_tables(files: FactorFiles) -> Tables:
     """Return what activities are evaluated with.
 
@@ -137,8 +150,10 @@ def read_use(texts: Sequence[str], tables: Tables) -> Mapping[str, str]:
 def _extended(
     name: str, table: pl.DataFrame, path: Path | None, check: Callable[[ExactTable], None]
 ) -> pl.DataFrame:
-    if path is None:
-        return table
+    return table if path is None else reference.with_rows(name, table, _read_rows(name, path, check))
+
+
+def _read_rows(name: str, path: Path, check: Callable[[ExactTable], None]) -> pl.DataFrame:
     columns = reference.COLUMNS[name]
     required = [column for column in columns if column not in _MAY_LACK]
     read = read_exact(path, required, [*columns, *([CARBON_VINTAGE] if name == "fuel_properties" else [])])
@@ -161,7 +176,7 @@ def _extended(
         pl.col(column).map_elements(_plain, pl.String) if column in _NUMBERS[name] else column
         for column in columns
     )
-    return reference.with_rows(name, table, reference.typed(texts))
+    return reference.typed(texts)
 
 
 def _plain(text: str) -> str:

@@ -9,14 +9,13 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.pvalue import PCollection
 
-from pipelines.connectors.deriving_figures import Days, FigureDerivation
+from pipelines.connectors.deriving_figures import Days, FigureDerivation, GridTables
 from pipelines.connectors.staging import staging_folder
 from pipelines.connectors.store import DayBucket, OpenTable, arrow_frame
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles
 from pipelines.jobs.runner import run_staged
 from pipelines.reference.kpis import kpi_book
-from pipelines.reference.tables import emission_factors, gwps
 from pipelines.schemas.tables import Table
 from pipelines.transforms.deriving import DeriveFigures
 
@@ -43,6 +42,7 @@ def computed_figures(
     pairs: Sequence[DayBucket],
     in_force: pl.DataFrame | None = None,
     unit_costs: pl.DataFrame | None = None,
+    grid: GridTables | None = None,
 ) -> pl.DataFrame:
     """Compute a figure table's rows of some pairs: its columns but known_at.
 
@@ -53,6 +53,7 @@ def computed_figures(
         pairs: what is computed.
         in_force: of kpis: day, kpi, version: the version that each day is computed by.
         unit_costs: of kpis: what a unit of each product cost in the stored baseline.
+        grid: of emissions: the factors by which the days are computed.
     """
     names = [n for n in table.schema.names if n != "known_at"]
     pieces = [
@@ -68,8 +69,7 @@ def computed_figures(
             versions={s.table.name: s.version for s in sources},
             profiles=read_profiles(night).rows,
             cluster=night.cluster,
-            factors=emission_factors() if night.factors is None else night.factors,
-            gwps=gwps(),
+            grid=GridTables(pl.DataFrame(), pl.DataFrame(), "") if grid is None else grid,
             book=kpi_book(),
             in_force=pl.DataFrame() if in_force is None else in_force,
             unit_costs=pl.DataFrame() if unit_costs is None else unit_costs,

@@ -20,6 +20,8 @@ from pipelines.connectors.staging import remove_dead_staging
 from pipelines.domain.outcomes import ExitCode
 from pipelines.jobs.baseline import store_declared, store_declared_costs
 from pipelines.jobs.benchmarks import ReleaseReport, release
+from pipelines.jobs.carbon import CarbonReport, derive_carbon
+from pipelines.jobs.carbon_activities import derive_activities
 from pipelines.jobs.continuity import computed_anew
 from pipelines.jobs.emissions import derive_emissions
 from pipelines.jobs.facts import FactsReport, derive_facts
@@ -59,7 +61,9 @@ class NightReport:
     commits: int = 0
     ingest: IngestReport = field(default_factory=IngestReport)
     facts: FactsReport = field(default_factory=FactsReport)
+    activity_rows: int = 0
     emission_rows: int = 0
+    carbon: CarbonReport = field(default_factory=CarbonReport)
     element_rows: int = 0
     kpi_rows: int = 0
     baselines: int = 0
@@ -104,7 +108,12 @@ def _derive_facts(night: Night, report: NightReport, _site: Path) -> None:
 
 
 def _derive_emissions(night: Night, report: NightReport, _site: Path) -> None:
+    report.activity_rows = derive_activities(night)
     report.emission_rows = derive_emissions(night)
+
+
+def _derive_carbon(night: Night, report: NightReport, _site: Path) -> None:
+    report.carbon = derive_carbon(night)
 
 
 def _derive_elements(night: Night, report: NightReport, _site: Path) -> None:
@@ -144,6 +153,7 @@ STEPS: dict[str, Step] = {
     "events": _ingest_events,
     "facts": _derive_facts,
     "emissions": _derive_emissions,
+    "carbon": _derive_carbon,
     "elements": _derive_elements,
     "kpis": _derive_kpis,
     "baseline": _store_baseline,

@@ -8,12 +8,12 @@ that the first difference is where something was changed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from pipelines.connectors.deriving_figures import FigureDerivation
+from pipelines.connectors.deriving_figures import FigureDerivation, GridTables
 from pipelines.connectors.landing import unfold
 from pipelines.connectors.store import arrow_frame
 from pipelines.domain.daily_elements import DayFacts, daily_elements
@@ -21,11 +21,12 @@ from pipelines.domain.kpis import day_figures, month_figures, places_of, rolling
 from pipelines.domain.rounding import round_to_grid
 from pipelines.domain.sums import exact_total
 from pipelines.domain.trace import Difference, Replay, Trace, first_difference, offset_ranges, ranges_text
+from pipelines.jobs.emissions import grid_tables
+from pipelines.jobs.factor_choices import Choices
 from pipelines.jobs.ingest import reader_of
 from pipelines.jobs.night import Night
 from pipelines.jobs.trace import CARBON, Traced
 from pipelines.reference.kpis import kpi_book
-from pipelines.reference.tables import emission_factors, gwps
 from pipelines.schemas.decode import MessageDecoder
 from pipelines.schemas.messages import OffsetRange, Partition
 from pipelines.schemas.streams import STREAMS
@@ -190,8 +191,7 @@ def _figure_derivation(night: Night, traced: Traced) -> FigureDerivation:
         versions={},
         profiles=traced.profiles.rows,
         cluster=night.cluster,
-        factors=emission_factors() if night.factors is None else night.factors,
-        gwps=gwps(),
+        grid=GridTables(pl.DataFrame(), pl.DataFrame(), ""),
         book=kpi_book(),
         in_force=pl.DataFrame(),
         unit_costs=pl.DataFrame(),
@@ -201,14 +201,23 @@ def _figure_derivation(night: Night, traced: Traced) -> FigureDerivation:
 
 
 def _emissions(night: Night, derivation: FigureDerivation, trace: Trace, hours: pl.DataFrame) -> pl.DataFrame:
-    """Derive the emissions of hours; each row knows the factors that were published when it was computed."""
+    """Derive the emissions of hours, by the factors that their month keeps.
+
+    Each row knows of them what was published when it was computed.
+    """
+    choices = Choices(night.store)
+    chosen = choices.of_months()
     stored = trace.emissions.with_columns(
-        known_on=pl.col("known_at").dt.convert_time_zone(night.cluster.zone).dt.date()
+        known_on=pl.col("known_at").dt.convert_time_zone(night.cluster.zone).dt.date(),
+        month=pl.col("day").dt.truncate("1mo"),
     )
     buckets = hours.select("factory", "day", "bucket").unique()
     parts = [trace.emissions.drop("known_at").clear()]
-    for known_on in stored["known_on"].unique().sort():
-        rows = derivation.located(hours, known_on).join(buckets, on=["factory", "day"])
+    for month, known_on in stored.select("month", "known_on").unique().sort("month", "known_on").iter_rows():
+        choice = chosen[month]
+        grid = grid_tables(choices, choice.factor_set, choice.gwp_set, choice.purpose)
+        own = hours.filter(pl.col("day").dt.truncate("1mo") == month)
+        rows = replace(derivation, grid=grid).located(own, known_on).join(buckets, on=["factory", "day"])
         others = stored.filter(pl.col("known_on") != known_on)
         parts.append(rows.join(others, on=list(EMISSIONS.key), how="anti").select(parts[0].columns))
     return pl.concat(parts).unique(maintain_order=True)

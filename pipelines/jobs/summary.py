@@ -24,6 +24,7 @@ def summary_lines(report: NightReport) -> list[Line]:
         ("dead letters", _counted(report.ingest.dead, "") if report.ingest.dead else "none"),
         ("facts", f"{report.facts.rows} rows written, {report.facts.factory_days} factory-days computed"),
         ("figures", _figures(report)),
+        ("carbon", _carbon(report)),
         *([("baseline", f"set for {report.baselines} subjects")] if report.baselines else []),
         ("liveness", f"{report.liveness_rows} rows new or changed"),
         ("released", _released(report)),
@@ -42,6 +43,14 @@ def _figures(report: NightReport) -> str:
         f"{report.kpi_rows} KPI rows",
     )
     return f"{', '.join(counts)} new or changed"
+
+
+def _carbon(report: NightReport) -> str:
+    made = report.carbon
+    return (
+        f"{report.activity_rows} activities, {made.lines} emission lines, {made.statements} statements "
+        "new or changed"
+    )
 
 
 def _alarms(report: NightReport) -> list[Line]:
@@ -76,6 +85,9 @@ def _alarms(report: NightReport) -> list[Line]:
             f"{factory} {day} ({cause})" for (factory, day), cause in sorted(report.facts.restated.items())
         ]
         alarms.append(("RESTATED / 재산정", ", ".join(places)))
+    if report.carbon.restated:
+        named = [f"{name} ({cause})" for name, cause in sorted(report.carbon.restated.items())]
+        alarms.append(("STATEMENT RESTATED / 배출량 재산정", ", ".join(named)))
     return alarms
 
 

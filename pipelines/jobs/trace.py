@@ -25,9 +25,11 @@ from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.domain.periods import Period
 from pipelines.domain.suspects import SPAN_SCHEMA, accepted_spans
 from pipelines.domain.trace import DAMAGED, FigureName, Trace, figure_name, needed_readings
+from pipelines.jobs.factor_choices import Choices
 from pipelines.jobs.facts import FactoryDayPlan, stretches_of
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, read_profiles, unnested
+from pipelines.jobs.sealed_inputs import read_sealed
 from pipelines.reference.kpis import kpi_book
 from pipelines.reference.tables import emission_factors
 from pipelines.schemas.tables import (
@@ -142,7 +144,7 @@ def _unknown(name: FigureName, night: Night) -> OperatorError:
 def _of_ledger(night: Night, name: FigureName) -> _Figure:
     """Read the newest entry of a figure, and whose figures it adds up.
 
-    The factories are those that belong to the cluster in the period and have a value, as at its release.
+    The factories are those that its release was judged by.
     """
     ledger = night.store.open(RELEASES).scan().collect()
     entries = ledger.filter(figure_id=name.text).sort("sequence")
@@ -154,20 +156,8 @@ def _of_ledger(night: Night, name: FigureName) -> _Figure:
             f"{name.text} is {entry['status']}: nothing was published that could be traced",
             f"{name.text}: 상태가 {entry['status']}이므로 추적할 공개 값이 없습니다",
         )
-    rows = night.store.open(KPIS).scan().filter(
-        pl.col("day") == name.day,
-        pl.col("value").is_not_null(),
-        period=entry["period"],
-        level="factory",
-        kpi=name.kpi,
-        definition_version=entry["definition_version"],
-    )  # fmt: skip
-    members = [
-        f.factory
-        for f in night.cluster.factories
-        if f.joined < entry["period_end"] and (f.left is None or name.day < f.left)
-    ]
-    own = rows.filter(pl.col("subject").is_in(members)).collect()["subject"].sort().to_list()
+    sealed = [one for one in read_sealed(night) if one.figure_id == name.text][-1]
+    own = sorted({term.unknown.factory for said in sealed.statements for term in said.terms})
     return _Figure(
         entry["definition_version"], entry["value"], entry["period"], entry["period_end"], own, entry,
         verify_chain(ledger),
@@ -322,9 +312,13 @@ def _decisions(night: Night, facts: OpenTable, hours: pl.DataFrame) -> pl.DataFr
 
 
 def _factors(night: Night, emissions: pl.DataFrame) -> pl.DataFrame:
-    table = emission_factors() if night.factors is None else night.factors
+    """Return the rows that were used, from the tables that their months keep."""
+    choices = Choices(night.store)
+    kept = {choice.factor_set for choice in choices.of_months().values()}
+    tables = [choices.frames(factor_set)["emission_factors"] for factor_set in sorted(kept)]
     used = emissions["factor_id"].drop_nulls().str.split(";").explode().unique().to_list()
-    return table.filter(pl.col("factor_id").is_in(used)).sort("factor_id")
+    known = pl.concat([emission_factors().clear(), *tables])
+    return known.filter(pl.col("factor_id").is_in(used)).unique().sort("factor_id")
 
 
 def _versions(

@@ -436,6 +436,165 @@ LIVENESS = Table(
     ("day",),
 )  # fmt: skip
 
+FACTOR_SETS = Table(
+    "factor_sets",
+    pa.schema([
+        column("factor_set", pa.string(), "Digest of content."),
+        column("content", pa.string(), "Canonical JSON: every row of emission_factors, fuel_properties, gwp, parameters and units that was known, as texts."),
+        column("own", pa.string(), "Canonical JSON: rows of emission_factors and fuel_properties that restatements added."),
+        KNOWN_AT,
+    ]),
+    ("factor_set",),
+)  # fmt: skip
+
+FACTOR_CHOICES = Table(
+    "factor_choices",
+    pa.schema([
+        column("sequence", pa.int64(), "Place among the choices, from 1; of a month the highest holds."),
+        column("month", pa.date32(), "First local date of the month whose activities it is for.", "date"),
+        column("factor_set", pa.string(), "Which factors (table factor_sets)."),
+        column("purpose", pa.string(), "disclosure, k_ets, cbam or inventory."),
+        column("gwp_set", pa.string(), "GWP set by which gases are added."),
+        column("accepted_instruments", pa.string(), "Market instruments accepted beside certificates, joined by ;."),
+        column("note", pa.string(), "Why it was chosen, in the words of who restated; null: a night chose what was known."),
+        KNOWN_AT,
+    ]),
+    ("sequence",),
+)  # fmt: skip
+
+_MONTH = column("month", pa.date32(), "First local date of the month.", "date")
+_ACTIVITY_ID = column(
+    "activity_id", pa.string(), "Id in its factory and month: meter-<carrier>, or as the factory names it."
+)
+_MASSES = (
+    column("co2_kg", pa.float64(), "Mass of CO2; null: not told apart, or not known.", "kg"),
+    column("ch4_kg", pa.float64(), "Mass of CH4; null likewise.", "kg"),
+    column("n2o_kg", pa.float64(), "Mass of N2O; null likewise.", "kg"),
+    column("other_gases", pa.string(), "Masses of other gases [kg] as canonical JSON; null: none.", "kg"),
+    column("co2_biogenic_kg", pa.float64(), "CO2 of biomass, never in co2e_kg.", "kg"),
+    column("co2e_kg", pa.float64(), "Emissions; null: not known, reason says why.", "kg CO2e"),
+)
+_PERCENT = (
+    column("uncertainty_low_pct", pa.float64(), "95 % distance below; null: not known.", "%"),
+    column("uncertainty_high_pct", pa.float64(), "95 % distance above; null: not known.", "%"),
+)
+
+ACTIVITIES = Table(
+    "activities",
+    pa.schema([
+        _MONTH, FACTORY, _ACTIVITY_ID,
+        column("version", pa.int32(), "1, and one more each time it changes; the highest holds."),
+        column("sequence", pa.int64(), "Number of the batch that added the row: statements name the last one that they knew."),
+        column("source", pa.string(), "meter (gross import, by carrier) or stream (as the factory told it)."),
+        column("activity", pa.string(), "What it is, as the factor tables name it."),
+        column("flow", pa.string(), "used, leaked, charged, recovered, bought, sold or contract."),
+        column("amount", pa.float64(), "Amount in [start, end); null: not known.", "column unit"),
+        column("unit", pa.string(), "Unit of amount."),
+        column("start", pa.date32(), "First local date; of a meter the first one with facts.", "date"),
+        column("end", pa.date32(), "First local date after it.", "date"),
+        column("geography", pa.string(), "Geography of the factor."),
+        column("counterpart", pa.string(), "Factory that it was bought from or sold to; null: none."),
+        column("transfer_id", pa.string(), "Id of the sale, the same on both sides; null: none."),
+        column("supplier_kg_per_unit", pa.float64(), "Emissions of one unit, as the supplier states them; null: not stated.", "kg CO2e per unit"),
+        column("instrument", pa.string(), "rec, ppa, green_premium ...; null: none."),
+        column("certificate_id", pa.string(), "Id of the certificate; null: none."),
+        column("claimed_kwh", pa.float64(), "Electricity claimed by the instrument; null: none.", "kWh"),
+        column("claim_start", pa.date32(), "First date for which the instrument was issued; null: the activity's.", "date"),
+        column("claim_end", pa.date32(), "First date after it; null: the activity's.", "date"),
+        column("market", pa.string(), "Market of the instrument; null: the activity's."),
+        column("instrument_kg_per_kwh", pa.float64(), "Factor of the instrument; null: 0.", "kg CO2e/kWh"),
+        column("owner", pa.string(), "Member that owns the instrument; null: the factory's own."),
+        column("uncertainty_pct", pa.float64(), "95 % half-width of the amount; null: not stated.", "%"),
+        column("factor_uncertainty_pct", pa.float64(), "95 % half-width of the factor; null: that of the tables.", "%"),
+        column("tier", pa.int32(), "Tier of the emissions trading scheme; null: not stated."),
+        column("temperature_c", pa.float64(), "Of a metered gas; null: not stated.", "degC"),
+        column("pressure_kpa", pa.float64(), "Absolute; null: not stated.", "kPa"),
+        column("coverage", pa.float64(), "Share of the metered days' hours that was measured; null: not of a meter.", "1"),
+        _QUALITY,
+        column("estimated_share", pa.float64(), "Share of the amount that isn't measured; null: not of a meter.", "1"),
+        column("status", pa.string(), "provisional: a day of it is not final; final."),
+        column("withdrawn", pa.bool_(), "Whether its source no longer has it."),
+        column("reason", pa.string(), "split_by_days: its part of a longer period; else null."),
+        KNOWN_AT,
+    ]),
+    ("factory", "month", "activity_id", "version"),
+)  # fmt: skip
+
+EMISSION_LINES = Table(
+    "emission_lines",
+    pa.schema([
+        _MONTH, FACTORY, _ACTIVITY_ID,
+        column("method", pa.string(), "location or market for scope 2; - else."),
+        column("version", pa.int32(), "1, and one more each time the line changes; the highest holds."),
+        column("activity_version", pa.int32(), "Version of the activity that it was computed from."),
+        column("scope", pa.string(), "1, 2, 3; -: none by itself, or not known."),
+        *_MASSES,
+        column("factor_id", pa.string(), "All rows used, joined by ;; null: none."),
+        column("factor_match", pa.string(), "exact, fallback or none; null: it needs no factor."),
+        column("factor_set", pa.string(), "Which factors were known (table factor_sets)."),
+        column("purpose", pa.string(), "What the factors were chosen for."),
+        column("gwp_set", pa.string(), "By which gases were added, or that of a composite row; null: no factor."),
+        *_PERCENT,
+        column("provisional", pa.bool_(), "Whether a newer factor may replace it, or a day of it is not final."),
+        column("tier", pa.int32(), "Tier of the emissions trading scheme; null: not stated."),
+        _QUALITY,
+        column("transfer", pa.string(), "sold or bought, of a transfer between factories; else null."),
+        column("matched", pa.bool_(), "Whether the other side says the same; null: no transfer."),
+        column("reason", pa.string(), "Codes joined by ;; null: nothing to say."),
+        KNOWN_AT,
+    ]),
+    ("factory", "month", "activity_id", "method", "version"),
+)  # fmt: skip
+
+EMISSION_STATEMENTS = Table(
+    "emission_statements",
+    pa.schema([
+        column("statement_id", pa.string(), "<cluster>/<level>/<subject>/<period>/<first date>."),
+        column("version", pa.int32(), "1, and one more with each change; older ones stay."),
+        column("level", pa.string(), "factory, member or cluster."),
+        column("subject", pa.string(), "Id of the factory, member or cluster."),
+        column("period", pa.string(), "month or year."),
+        column("period_start", pa.date32(), "First local date of the period.", "date"),
+        column("period_end", pa.date32(), "First local date after it.", "date"),
+        column("scope", pa.string(), "1, 2, 1+2; transfers: what factories of the boundary sold each other, in no other sum."),
+        column("method", pa.string(), "location or market; - of scope 1."),
+        *_MASSES,
+        column("gwp_set", pa.string(), "By which gases were added; sums of different sets are rows of their own."),
+        *_PERCENT,
+        column("activities", pa.int32(), "Activities in the sum.", "1"),
+        column("coverage", pa.float64(), "Share of the metered days' hours that was measured, weighted by days; null: no meter.", "1"),
+        column("estimated_share", pa.float64(), "Share of the emissions (location) whose amount isn't measured; null: nothing emitted.", "1"),
+        column("provisional", pa.bool_(), "Whether it may still change by itself: open days, carried factors, unmatched transfers."),
+        column("reason", pa.string(), "Codes joined by ;: incomplete:<n>, uncertainty_covers:<share>, unmatched_transfer:<n>, factory_without_activities:<n>; null: nothing to say."),
+        column("purpose", pa.string(), "What the factors were chosen for, joined by ;."),
+        column("boundary", pa.string(), "Canonical JSON: consolidation approach, factories, exclusions with reasons, leased sites."),
+        column("ledger_sequence", pa.int64(), "Last batch of the table activities that it knew."),
+        column("choice_sequence", pa.int64(), "Last row of factor_choices that it knew."),
+        column("cause", pa.string(), "first, night, restatement, or causes of facts_history, joined by ;."),
+        column("note", pa.string(), "What was restated and why, in the words of who did; null: a night made it."),
+        KNOWN_AT,
+    ]),
+    ("statement_id", "version", "scope", "method", "gwp_set"),
+)  # fmt: skip
+
+RESTATEMENTS = Table(
+    "restatements",
+    pa.schema([
+        column("statement_id", pa.string(), "Which statement."),
+        column("version", pa.int32(), "The version that it got."),
+        column("scope", pa.string(), "1, 2 or 1+2."),
+        column("method", pa.string(), "location or market; - of scope 1."),
+        column("gwp_set", pa.string(), "As the new version names it."),
+        column("step", pa.int32(), "Place in the chain, from 1: boundary, activity, method, ncv_carbon, factor, gwp."),
+        column("cause", pa.string(), "Name of the step."),
+        column("before_kg", pa.float64(), "Before the step: of the first one what the version before said; null: nothing.", "kg CO2e"),
+        column("after_kg", pa.float64(), "After it, all earlier ones applied: the next one's before_kg; null: nothing.", "kg CO2e"),
+        column("significant", pa.bool_(), "Whether the whole change of the sum reaches the cluster's threshold."),
+        KNOWN_AT,
+    ]),
+    ("statement_id", "version", "scope", "method", "gwp_set", "step"),
+)  # fmt: skip
+
 FACTS: tuple[Table, ...] = (FACTS_ENERGY, FACTS_MACHINE, FACTS_OPERATIONS)
 RAW: dict[str, Table] = {s.name: raw_table(s) for s in STREAMS.values()}
 DERIVED: dict[str, Table] = {
@@ -446,7 +605,13 @@ DERIVED: dict[str, Table] = {
         ACCEPTED_SUSPECTS,
         DEAD_LETTERS,
         GAPS,
+        ACTIVITIES,
+        FACTOR_SETS,
+        FACTOR_CHOICES,
         EMISSIONS,
+        EMISSION_LINES,
+        EMISSION_STATEMENTS,
+        RESTATEMENTS,
         ELEMENTS_DAILY,
         KPIS,
         BASELINES,

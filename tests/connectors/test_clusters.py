@@ -10,6 +10,7 @@ from pipelines.connectors.clusters import claimed_topics, load_cluster, load_clu
 from pipelines.domain.cluster import (
     BaselinePeriod,
     Breakdown,
+    CarbonPolicy,
     ClassPolicy,
     Member,
     Owner,
@@ -154,6 +155,15 @@ def test_both_dates_of_a_declared_baseline_belong_to_it(tmp_path: Path) -> None:
     assert load_cluster(write(tmp_path, GOOD), "park").baseline is None
 
 
+def test_how_statements_of_emissions_are_made_is_declared_or_plain(tmp_path: Path) -> None:
+    declared = GOOD + "carbon: {base_year: 2024, significance_percent: 2.5, leased: [a1], gwp_set: AR6}"
+    policy = load_cluster(write(tmp_path, declared), "park").carbon
+    assert policy == CarbonPolicy(
+        gwp_set="AR6", base_year=2024, significance_percent=Fraction("2.5"), leased=("a1",)
+    )
+    assert load_cluster(write(tmp_path, GOOD), "park").carbon == CarbonPolicy()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -163,6 +173,14 @@ def test_both_dates_of_a_declared_baseline_belong_to_it(tmp_path: Path) -> None:
             "ends on 2025-01-01",
         ),
         ("geography: KR", "geography: KR\nbaseline: {from: 2025-01-01}", "baseline.to"),
+        ("geography: KR", "geography: KR\ncarbon: {gwp_set: AR7}", "carbon.gwp_set"),
+        ("geography: KR", "geography: KR\ncarbon: {leased: [zz]}", "carbon.leased.0"),
+        (
+            "geography: KR",
+            "geography: KR\ncarbon: {exclusions: [{factory: zz, reason: x}]}",
+            "carbon.exclusions.0.factory",
+        ),
+        ("geography: KR", "geography: KR\ncarbon: {significance_percent: 0}", "carbon.significance_percent"),
         ("zone: Asia/Seoul", "zone: Asia/Soul", "zone"),
         ("zone: Asia/Seoul", "zone: /etc/passwd", "zone"),
         ("cluster: park", "cluster: Park.1", "cluster"),

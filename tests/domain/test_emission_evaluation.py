@@ -88,7 +88,7 @@ def test_no_claim_changes_the_location_based_figure_nor_raises_the_market_based_
     plain = Activity("a", "electricity", used, "kWh", start, start + timedelta(days=30), "KR")
     claim = Claim(claimed, instrument, "c", None, None, None, Fraction(0))
     without = evaluate([plain], TABLES, Request())[0]
-    location, market = evaluate([replace(plain, claim=claim)], TABLES, Request())[0]
+    location, market = evaluate([replace(plain, claims=(claim,))], TABLES, Request())[0]
     assert location.co2e_kg == without[0].co2e_kg
     if market.co2e_kg is None:
         assert without[1].co2e_kg is None or claimed > used

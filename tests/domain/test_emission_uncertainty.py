@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.domain.emissions.lookup import Percent
-from pipelines.domain.emissions.uncertainty import Contribution, FactorShare, propagated, simulated
+from pipelines.domain.emissions.monte_carlo import simulated
+from pipelines.domain.emissions.uncertainty import Contribution, FactorShare, propagated
 
 DRAWS = 1_000_000
 

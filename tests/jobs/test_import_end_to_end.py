@@ -115,6 +115,26 @@ def test_the_steel_plants_2018_has_its_total_and_every_hour_once(imported: tuple
 
 
 @pytest.mark.shared
+def test_the_steel_plants_year_is_total_kwh_times_the_factor_in_hours_and_in_the_ledger(
+    imported: tuple[Hub, list[Answer]], tmp_path: Path
+) -> None:
+    """2018 by AR5 gases: 0.4747 + 28 x 0.0000125 + 265 x 0.00001 = 0.4777 kg CO2e/kWh."""
+    hub = imported[0].copied(tmp_path / "hub")
+    night = hub.run("nightly", "--cluster", "imported", "--as-of", "2026-01-10T03:00+09:00")
+    assert night.code == 0, night.err
+    hours = hub.rows("imported", "emissions").filter(factory="steel")
+    kwh = math.fsum(hours["energy_kwh"])
+    assert kwh == pytest.approx(959_636.71, abs=0.005)
+    lines = hub.rows("imported", "emission_lines").filter(factory="steel", method="location")
+    assert lines.height == 12
+    year = hub.rows("imported", "emission_statements").filter(
+        subject="steel", level="factory", period="year", scope="2", method="location"
+    )
+    for told in (math.fsum(hours["co2e_kg"]), math.fsum(lines["co2e_kg"]), year["co2e_kg"].item()):
+        assert told == pytest.approx(kwh * 0.4777, rel=1e-9)
+
+
+@pytest.mark.shared
 def test_no_reading_of_the_steel_plant_is_on_a_wrong_date(
     imported: tuple[Hub, list[Answer]], shared_data: Path
 ) -> None:

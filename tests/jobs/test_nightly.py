@@ -188,7 +188,8 @@ def test_when_a_log_was_cleaned_up_everything_is_computed_anew_and_the_summary_s
     again = sent.nightly(NIGHT)
     assert again.code == 0, again.err
     assert again.line("COMPUTED ANEW / 전체 재계산").startswith(
-        "emissions from facts_energy, elements_daily from facts_energy, liveness from facts_energy:"
+        "activities from facts_energy, emissions from facts_energy, elements_daily from facts_energy, "
+        "liveness from facts_energy:"
     )
     assert all(
         a.equals(b)

@@ -336,3 +336,45 @@ def test_every_kpi_row_of_the_night_fits_its_contract_and_every_kpi_came_out(dem
     assert all(encoder.encode(row) for row in rows.to_dicts())
     assert set(rows.filter(level="factory", period="day")["kpi"]) == set(kpi_book().definitions)
     assert not rows.select(KPIS.key).is_duplicated().any()
+
+
+def test_the_ledger_has_every_activity_that_was_told_as_it_truly_was(demo: Demo) -> None:
+    told = demo.truth.activities.filter(pl.col("end") <= midnight(date(2025, 11, 11)).astimezone(UTC))
+    rows = demo.rows("activities").filter(source="stream")
+    columns = ["factory", "activity_id", "activity", "flow", "amount", "unit", "counterpart"]
+    assert rows.select(columns).sort(columns).rows() == told.select(columns).sort(columns).rows()
+    assert rows.height == 8
+
+
+def test_what_factories_told_emits_what_it_does_by_hand(demo: Demo) -> None:
+    amounts = dict(demo.truth.activities.select(pl.col("activity_id"), "amount").iter_rows())
+    lines = demo.rows("emission_lines").filter(pl.col("method") != "market")
+    co2e = {
+        (factory, name): kg
+        for factory, name, kg in lines.select("factory", "activity_id", "co2e_kg").iter_rows()
+    }
+    # KR-GIR-2022: 49.4 MJ/kg, 15.281 t C/TJ; IPCC natural gas 1 and 0.1 kg/TJ; AR5 28 and 265
+    tj = amounts["lng-251103"] * 49.4e-6
+    lng = tj * (15.281 * 44 / 12 * 1000 + 28 * 1 + 265 * 0.1)
+    assert co2e["taeyang", "lng-251103"] == pytest.approx(lng, rel=1e-12)
+    # AR5: HFC-134a 1300
+    assert co2e["byeolsan", "leak-251105"] == 0.5 * 1300
+    assert co2e["haneul", "steam-251103"] == pytest.approx(62.5 * amounts["steam-251103"], rel=1e-12)
+    assert co2e["taeyang", "steam-251103"] is None
+    market = demo.rows("emission_lines").filter(method="market", activity_id="meter-electricity")
+    by_market = dict(market.select("factory", "co2e_kg").iter_rows())
+    # 0.4541 kg/kWh: a certificate takes 5,000 kWh off, a green premium nothing
+    located = co2e["garam-1", "meter-electricity"] - 5000 * 0.4541
+    assert by_market["garam-1"] == pytest.approx(located, rel=1e-12)
+    assert by_market["naru"] == co2e["naru", "meter-electricity"]
+
+
+def test_metered_months_of_whole_coverage_are_true(demo: Demo) -> None:
+    truth = demo.truth.energy.filter(meter="main", carrier="electricity").filter(pl.col("day") <= LAST_DAY)
+    true = truth.group_by("factory").agg(true=pl.col("quantity").sum())
+    months = demo.rows("activities").filter(activity_id="meter-electricity").join(true, on="factory")
+    whole = months.filter(pl.col("coverage") == 1.0)
+    assert whole.height >= 6
+    assert whole.select((pl.col("amount") - pl.col("true")).abs().max()).item() < 0.01
+    park = demo.rows("emission_statements").filter(level="cluster", period="month", scope="transfers")
+    assert park["co2e_kg"].unique().len() == 1

@@ -28,6 +28,7 @@ class Claim:
         end: first date after it; null: the activity's.
         market: geography in which it is valid; null: the activity's.
         kg_per_kwh: emissions of the claimed electricity [kg CO2e/kWh].
+        refused: why it doesn't count, where that is known beforehand (another's certificate); null: it may.
     """
 
     kwh: Fraction
@@ -37,6 +38,7 @@ class Claim:
     end: date | None
     market: str | None
     kg_per_kwh: Fraction
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Activity:
         start: first date.
         end: first date after it.
         geography: where.
-        claim: market instrument; null: none.
+        claims: market instruments.
         uncertainty_pct: 95 % half-width of the amount [%]; null: not stated.
         factor_uncertainty_pct: 95 % half-width that overrides that of the factors [%]; null: theirs.
         factor_group: activities of one group share the error of their factor; null: those of one factor do.
@@ -67,7 +69,7 @@ class Activity:
     start: date
     end: date
     geography: str
-    claim: Claim | None = None
+    claims: tuple[Claim, ...] = ()
     uncertainty_pct: float | None = None
     factor_uncertainty_pct: float | None = None
     factor_group: str | None = None

@@ -12,7 +12,7 @@ from pipelines.domain.emissions.figures import Figure, figure, flagged, scope_of
 from pipelines.domain.emissions.gases import GwpSet, MethaneOrigin, gwp_set
 from pipelines.domain.emissions.plausibility import flags
 from pipelines.domain.emissions.rates import Choice, Rates, Tables
-from pipelines.domain.emissions.scope2 import double_claims, judged_claim, market_figure
+from pipelines.domain.emissions.scope2 import double_claims, judged_claims, market_figure
 from pipelines.domain.emissions.totals import Total, totals
 
 PURPOSES = ("disclosure", "k_ets", "cbam", "inventory")
@@ -46,9 +46,16 @@ class Request:
 
 
 def evaluate(
-    activities: Sequence[Activity], tables: Tables, request: Request
+    activities: Sequence[Activity], tables: Tables, request: Request, beside: Sequence[Activity] = ()
 ) -> tuple[list[Figure], list[Total]]:
     """Evaluate activities.
+
+    Args:
+        activities: what is evaluated.
+        tables: factors and fuel pairs.
+        request: how.
+        beside: further activities, of which no figure is made: their claims count as claims of the same
+            certificates, and amounts are compared with theirs.
 
     Returns:
         The figures in the order of the activities (of scope 2 two each: location, then market), and the
@@ -59,9 +66,11 @@ def evaluate(
     """
     gwps = gwp_set(tables.gwps, request.set_name, request.methane_origin)
     rates = Rates(tables, Choice(request.purpose, request.as_of, request.use))
-    doubled = double_claims(activities, request.accepted_instruments)
+    everything = [*activities, *beside]
+    doubled = double_claims(everything, request.accepted_instruments)
+    marked = flags(everything, rates, tables.conversion)[: len(activities)]
     figures: list[Figure] = []
-    for activity, marks in zip(activities, flags(activities, rates, tables.conversion), strict=True):
+    for activity, marks in zip(activities, marked, strict=True):
         made = _figures_of(activity, rates, tables, gwps, request, doubled)
         figures += [flagged(with_uncertainty(one), marks) for one in made]
     unknown = {
@@ -76,8 +85,8 @@ def _figures_of(
     scope, solution = scope_of(rates, activity.activity), rates.of(activity)
     if scope != "2":
         return [figure(activity, scope, "-", solution, gwps)]
-    claim = judged_claim(activity, tables.conversion, request.accepted_instruments, doubled)
+    claims = judged_claims(activity, tables.conversion, request.accepted_instruments, doubled)
     return [
         figure(activity, scope, "location", solution, gwps),
-        market_figure(activity, solution, rates, gwps, claim, tables.conversion),
+        market_figure(activity, solution, rates, gwps, claims, tables.conversion),
     ]

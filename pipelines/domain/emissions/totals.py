@@ -56,11 +56,22 @@ def totals(figures: Sequence[Figure], asked_set: str, unknown: Collection[str] =
         own = [f for f in figures if _belongs(f, method, unknown)]
         if not own:
             continue
-        missing = sum(f.co2e_kg is None for f in own)
-        known = [f for f in own if f.co2e_kg is not None]
-        sets = dict.fromkeys(f.gwp_set for f in known) or {asked_set: None}
-        made += [_total(method, name, [f for f in known if f.gwp_set == name], missing) for name in sets]
+        made += sums_by_set(own, method, asked_set)
     return made
+
+
+def sums_by_set(figures: Sequence[Figure], method: Method, asked_set: str) -> list[Total]:
+    """Add figures, one total for each GWP set in the order in which they occur: sets are never added.
+
+    Args:
+        figures: all that belongs into the sum; those that can't be told count as missing in each set.
+        method: what the totals are called.
+        asked_set: names the total where no figure is known.
+    """
+    missing = sum(f.co2e_kg is None for f in figures)
+    known = [f for f in figures if f.co2e_kg is not None]
+    sets = dict.fromkeys(f.gwp_set for f in known) or {asked_set: None}
+    return [_total(method, name, [f for f in known if f.gwp_set == name], missing) for name in sets]
 
 
 def _belongs(made: Figure, method: Method, unknown: Collection[str]) -> bool:

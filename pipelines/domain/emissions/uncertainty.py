@@ -1,7 +1,7 @@
-"""Uncertainty of sums of emissions: IPCC approach 1 (propagation) and approach 2 (Monte Carlo).
+"""Uncertainty of sums of emissions: IPCC approach 1 (propagation).
 
 Belongs here: 95 % distances below and above a sum whose parts share errors. Does not belong here: which rows
-share a factor (figures), reading.
+share a factor (figures), draws (monte_carlo), reading.
 
 Amounts err independently; parts of one factor group err together. With E_i the emissions, a_i the distance of
 the amount and f_i that of the factor, for the low and the high side apart:
@@ -15,12 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipelines.domain.emissions.lookup import Percent
-
-# 95 % of a normal distribution lie within this many standard deviations.
-_SIGMAS = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -88,37 +83,3 @@ def _side(contributions: Sequence[Contribution], side: int) -> float:
         groups.setdefault(share.group, []).append(share.co2e_kg * (share.percent or (0.0, 0.0))[side])
     factors = [math.fsum(parts) ** 2 for parts in groups.values()]
     return math.sqrt(math.fsum([*amounts, *factors]))
-
-
-def simulated(contributions: Sequence[Contribution], *, draws: int, seed: int) -> Percent | None:
-    """Return the 95 % distances below and above the sum [% of it], by approach 2.
-
-    Amounts and factors are drawn once per activity and group, and multiplied. A range that isn't symmetric is
-    two halves of normal distributions that meet at the central value, which is the median: 2.5 % lie below
-    the lower and above the upper bound, as the tables define them.
-
-    Args:
-        contributions: as for `propagated`.
-        draws: how many; 1,000,000 give the distances to about 0.3 % of themselves.
-        seed: the same seed gives the same result.
-
-    Source: IPCC 2006 Guidelines, volume 1, chapter 3, section 3.2.3.2.
-    """
-    total = math.fsum(c.co2e_kg for c in contributions)
-    if total == 0 or not all(c.is_known for c in contributions):
-        return None
-    generator = np.random.default_rng(seed)
-    groups = sorted({share.group for c in contributions for share in c.shares})
-    errors = {group: generator.standard_normal(draws) for group in groups}
-    sums = np.zeros(draws)
-    for contribution in contributions:
-        amount = 1.0 + generator.standard_normal(draws) * (
-            (contribution.amount_percent or 0.0) / 100 / _SIGMAS
-        )
-        for share in contribution.shares:
-            low, high = share.percent or (0.0, 0.0)
-            error = errors[share.group]
-            factor = 1.0 + error * (np.where(error < 0, low, high) / 100 / _SIGMAS)
-            sums += share.co2e_kg * amount * factor
-    lower, upper = np.quantile(sums, [0.025, 0.975])
-    return (100 * (1 - float(lower) / total), 100 * (float(upper) / total - 1))

@@ -1,0 +1,1 @@
+"""The carbon ledger: activities of factories and months, statements about them, restatements."""
