@@ -17,7 +17,7 @@ from tests.faults.trial import FIRST, SECOND, Driver, Ending, History
 SECOND_NIGHTS_COMMITS = (
     "raw_energy", "raw_states", "raw_counts", "raw_orders", "raw_shipments", "raw_safety", "raw_stock",
     "raw_costs", "facts_history", "facts_energy", "facts_machine", "facts_operations", "emissions",
-    "elements_daily", "kpis", "releases", "source_days", "liveness",
+    "elements_daily", "kpis", "releases", "ledger_heads", "source_days", "liveness",
 )  # fmt: skip
 READS, PAGES = (1, 12), (1, 5)
 KILLS = [
