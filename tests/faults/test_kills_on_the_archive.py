@@ -18,7 +18,7 @@ SECOND_NIGHTS_COMMITS = (
     "raw_energy", "raw_states", "raw_counts", "raw_orders", "raw_shipments", "raw_safety", "raw_stock",
     "raw_costs", "facts_history", "facts_energy", "facts_machine", "facts_operations", "activities",
     "emissions", "emission_lines", "restatements", "emission_statements",
-    "elements_daily", "kpis", "releases", "source_days", "liveness",
+    "elements_daily", "kpis", "release_inputs", "releases", "ledger_heads", "source_days", "liveness",
 )  # fmt: skip
 READS, PAGES = (1, 12), (1, 5)
 KILLS = [
