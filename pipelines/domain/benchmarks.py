@@ -157,7 +157,7 @@ def level(figures: FactoryFigures, comparison: Comparison) -> Prospect | None:
 def trend(figures: FactoryFigures, now: Comparison, before: Comparison) -> Prospect | None:
     """Return a ratio beside that of the period before, of the same factories in both.
 
-    Null: nobody has both values, other product classes are compared, or it is a total.
+    Null: nobody has both values, other product classes or another statistic are compared, or it is a total.
     """
     later, earlier = level(figures, now), level(figures, before)
     if now.definition.is_total or later is None or earlier is None:
@@ -166,8 +166,10 @@ def trend(figures: FactoryFigures, now: Comparison, before: Comparison) -> Prosp
     matched &= frozenset(c.factory for c in earlier.candidate.contributions)
     if not matched or later.product_class != earlier.product_class:
         return None
-    candidate, quantiles = _of_matched(later, now, now.figure_id, matched)
-    paired, _ = _of_matched(earlier, before, now.figure_id, matched)
+    candidate = _of_matched(later, now, now.figure_id, matched)
+    paired = _of_matched(earlier, before, now.figure_id, matched)
+    if candidate.statistic != paired.statistic:  # a sale made four holdings of five: a median beside a ratio
+        return None
     both = candidate.value is not None and paired.value is not None
     rests = tuple(
         tuple(c for c in prospect.candidate.contributions if c.factory not in matched)
@@ -177,7 +179,7 @@ def trend(figures: FactoryFigures, now: Comparison, before: Comparison) -> Prosp
         later,
         candidate=replace(candidate, paired=paired, value=candidate.value if both else None),
         kind="trend",
-        quantiles=quantiles,
+        quantiles=None,
         provisional=later.provisional or earlier.provisional,
         rests=rests,
     )
@@ -300,14 +302,15 @@ def candidate_of(
 
 def _of_matched(
     prospect: Prospect, comparison: Comparison, figure_id: str, matched: frozenset[str]
-) -> tuple[Candidate, OrderStatistics | None]:
+) -> Candidate:
     own = prospect.candidate
-    return candidate_of(
+    candidate, _ = candidate_of(
         replace(comparison, figure_id=figure_id, panel=tuple(sorted(matched))),
         prospect.product_class,
         [c for c in own.contributions if c.factory in matched],
         [(month, tuple(c for c in given if c.factory in matched)) for month, given in own.months],
     )
+    return candidate
 
 
 def _months(

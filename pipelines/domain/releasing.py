@@ -305,8 +305,7 @@ def _public_row(prospect: Prospect, decision: SealedFigure, cluster: ClusterDefi
     said: dict[str, Any] = {"value": candidate.value, "grid_step": candidate.grid_step}
     if prospect.kind == "level":
         said["statistic"] = candidate.statistic
-    if prospect.quantiles is not None:
-        said |= asdict(prospect.quantiles)
+        said |= {} if prospect.quantiles is None else asdict(prospect.quantiles)
     if candidate.paired is not None:
         said["previous_value"] = candidate.paired.value
     return row | said

@@ -11,6 +11,7 @@ from pipelines.domain.cluster import (
     ClassPolicy,
     ClusterDefinition,
     DisclosurePolicy,
+    Owner,
     Traits,
     Waiver,
 )
@@ -163,6 +164,27 @@ def test_who_is_in_a_month_and_not_in_its_trend_is_nobody_or_hidden_among_others
     assert (trend["value"], trend["previous_value"]) == (
         (0.6, 0.5) if status == "published" else (None, None)
     )
+
+
+def test_a_trend_of_many_is_of_medians_and_of_nothing_else() -> None:
+    nine = range(9)
+    rows = months(PER_UNIT, {n: 50.0 + n for n in nine}, {n: 61.0 + n for n in nine})
+    found = by_id(night(rows, cluster("abcdefghi"), (NOVEMBER, "month"), known_at=IN_DECEMBER))
+    name = f"demo/process/forming/month/{NOVEMBER}/{PER_UNIT}@1"
+    # medians 0.54 -> 0.55 and 0.65; their interval stands in the level's row
+    trend = found[f"{name}/trend"]
+    assert (trend["previous_value"], trend["value"], trend["p33"]) == (0.55, 0.65, None)
+    assert (found[name]["interval_low"], trend["interval_low"]) == (0.6, None)
+
+
+def test_a_median_is_not_compared_with_a_ratio_of_sums() -> None:
+    # Five holdings in October; in November one owns two of the factories.
+    rows = months(PER_UNIT, dict.fromkeys(range(5), 50.0), dict.fromkeys(range(5), 60.0))
+    who = cluster("abcde")
+    sold = replace(who.members[4], sold=(Owner(NOVEMBER, "d"),))
+    who = replace(who, members=(*who.members[:4], sold))
+    found = by_id(night(rows, who, (NOVEMBER, "month"), known_at=IN_DECEMBER))
+    assert [f["statistic"] for f in found.values()] == ["ratio_of_sums"]
 
 
 def test_a_total_and_a_month_without_one_before_have_no_trend() -> None:

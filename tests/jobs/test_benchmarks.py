@@ -14,6 +14,8 @@ from pipelines.connectors.store import ClusterStore, day_predicate
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Traits
 from pipelines.domain.disclosure.ledger import verify_chain
 from pipelines.domain.disclosure.policy import TablePolicy
+from pipelines.domain.disclosure.release import LIMIT
+from pipelines.domain.releasing import NightRelease, release_periods
 from pipelines.jobs import benchmarks
 from pipelines.jobs.benchmarks import release
 from pipelines.jobs.night import Night
@@ -143,3 +145,18 @@ def test_the_panel_of_a_month_is_read_from_what_was_sealed(store: ClusterStore) 
     release(night(store, next_day + timedelta(days=1)))
     assert of_everybody(store)[-1] == ("energy_kwh", "day", next_day, 300.0)
     assert store.open(RELEASE_INPUTS).scan().collect().height == 2
+
+
+def test_a_search_that_reached_its_limit_is_told(
+    store: ClusterStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(*given: object) -> NightRelease:
+        found = release_periods(*given)  # type: ignore[arg-type]
+        sealed = tuple(replace(s, decision="withhold", reasons=("secondary", LIMIT)) for s in found.sealed)
+        return replace(found, sealed=sealed)
+
+    write(store, energy(date(2025, 8, 31), 100.0))
+    monkeypatch.setattr(benchmarks, "release_periods", limited)
+    report = release(night(store, date(2025, 9, 1)))
+    assert report.limited
+    assert set(report.statuses) == {"published"}  # public words only
