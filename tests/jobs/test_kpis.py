@@ -186,8 +186,8 @@ def changed_book() -> KpiBook:
 def new_catalogue() -> Iterator[None]:
     book = changed_book()
     with ExitStack() as stack:
-        for job in ("kpis", "figuring", "benchmarks"):
-            stack.enter_context(mock.patch(f"pipelines.jobs.{job}.kpi_book", return_value=book))
+        for module in ("jobs.kpis", "jobs.figuring", "jobs.benchmarks", "publish.released"):
+            stack.enter_context(mock.patch(f"pipelines.{module}.kpi_book", return_value=book))
         yield
 
 
