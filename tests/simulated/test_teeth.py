@@ -84,6 +84,12 @@ def test_without_the_history_the_late_holding_is_the_difference_of_two_versions(
     assert row.lower <= amount <= row.upper <= row.lower + 2.001
 
 
+def test_a_late_day_that_was_withheld_is_not_the_month_less_its_other_days() -> None:
+    gate = Gate(replace(LATE, days=31)).run()
+    assert [status for status, _ in values(gate, "month/2025-12-01")] == ["withheld"]
+    assert alarms(audited(gate)) == []
+
+
 # A firm as large as four of the others joins on the 11th of the second month.
 JOINS = park((*FIVE, replace(NEWCOMER, joined=date(2026, 1, 11))), 62)
 JANUARY = date(2026, 1, 1)

@@ -203,11 +203,20 @@ class Exposure:
         return [now[key] for key in sorted(now)]
 
     def _guards(self, unknowns: frozenset[Unknown], holding: str) -> list[Guard]:
-        """Return who protects a holding: nobody where it waived protection for all that touches it."""
-        touching = [e for e in self.exhibits if e.shown and _unknowns(e.statement) & unknowns]
+        """Return who protects a holding: nobody where it waived protection for all that touches it.
+
+        What only withheld figures name (a late day) is protected as the sum that it is part of.
+        """
+        touching = self._touching(unknowns)
+        if not touching:
+            sums = [frozenset((link.whole, *link.parts)) for link in self.links]
+            touching = self._touching(frozenset().union(*(s for s in sums if s & unknowns)))
         if all(holding in e.guard.waived for e in touching):
             return []
         return [e.guard for e in touching if e.guard.percent]
+
+    def _touching(self, unknowns: frozenset[Unknown]) -> list[Exhibit]:
+        return [e for e in self.exhibits if e.shown and _unknowns(e.statement) & unknowns]
 
     def _versions(self) -> Mapping[tuple[str, str, str, object], Sequence[frozenset[Unknown]]]:
         """Return for each holding, variable and period what it had, as each night knew it."""
