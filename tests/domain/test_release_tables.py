@@ -1,5 +1,7 @@
 """What a night withholds beside the unsafe: groups that differ by one, siblings, versions of a day."""
 
+from fractions import Fraction
+
 from pipelines.domain.disclosure.policy import TablePolicy
 from pipelines.domain.disclosure.release import Checks
 from tests.domain.release_night import Amounts, equal, figure, kwh, night, outcome, policy, rules
@@ -112,3 +114,18 @@ def test_without_a_coalition_holdings_are_not_judged() -> None:
     x = kwh(equal(1000.0, *TEN[:5]), breakdown="region", group="x")
     s = kwh(equal(1000.0, *TEN[:4]), breakdown="size", group="s")
     assert set(outcome(night([x, s], given=given)).values()) == {"publish"}
+
+
+def test_an_unsafe_sum_is_not_told_by_a_safe_figure_of_the_same_amounts() -> None:
+    # All scrap, 10 of 500, is e's: the quality ratio is unsafe by its complement. OEE's own complement, time,
+    # is spread over all five: safe. But 2 s x gq over 400 s each, told to 0.0001, is gq to 0.1 of 490.
+    # Holdings aren't judged here: the sum alone decides.
+    quality = figure(
+        "quality_ratio", {**equal((100.0, 100.0), "a", "b", "c", "d"), "e": (90.0, 100.0)}, step=0.01
+    )
+    oee = figure("oee", {**equal((200.0, 400.0), "a", "b", "c", "d"), "e": (180.0, 400.0)}, step=0.0001)
+    given = rules(policy(TablePolicy(min_contributors=3, p_percent=Fraction(10))))
+    found = outcome(night([quality, oee], given=given))
+    assert found["* oee"] == "secondary"
+    assert "p_percent" in found["* quality_ratio"]
+    assert outcome(night([oee], given=given)) == {"* oee": "publish"}

@@ -146,8 +146,11 @@ class Exposure:
         return TableSystem(amounts, lowest, highest, cells, ranges, links, slacks=slacks)
 
     def cell_demands(self) -> list[CoalitionDemand]:
-        """R1: what is withheld because it is unsafe must seem possible by its levels."""
-        told = {self.terms(e.statement.terms)[0] for e in self.rows}
+        """R1: what is withheld because it is unsafe must seem possible by its levels.
+
+        Nothing is asked of a sum that was told long ago; one that tonight may tell keeps its demand.
+        """
+        told = {self.terms(e.statement.terms)[0] for e in self.rows if not e.free}
         found: dict[CoalitionDemand, None] = {}
         for exhibit in self.exhibits:
             statement = exhibit.statement
