@@ -75,6 +75,8 @@ class EnduringProber:
 
     def find_breach(self, demand: Demand | CoalitionDemand) -> Breach | None:
         """Return what a demand lacks under the present choice; null: it is fulfilled."""
+        if isinstance(demand, CoalitionDemand) and self._prober(self._usual).is_proven(demand):
+            return None
         if isinstance(demand, Demand):
             demand = CoalitionDemand(demand.terms, (demand.attacker.known,), 1, demand.down, demand.up)
             members: tuple[int, ...] = (0,)

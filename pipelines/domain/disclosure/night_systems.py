@@ -17,14 +17,17 @@ from datetime import date
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from pipelines.domain.disclosure.candidates import Candidate
 from pipelines.domain.disclosure.enduring import EnduringProber, movements
 from pipelines.domain.disclosure.exposing import Exhibit, Exposure, variable_of
 from pipelines.domain.disclosure.exposure import Statement
 from pipelines.domain.disclosure.linear import LimitReachedError
 from pipelines.domain.disclosure.months import close_month, days_of, implied_months, stem_of
-from pipelines.domain.disclosure.probing import Prober, attainable
-from pipelines.domain.disclosure.protection import CoalitionDemand
+from pipelines.domain.disclosure.pairing import Pairs
+from pipelines.domain.disclosure.probing import NO_CHANGE, Prober, Probing, attainable
+from pipelines.domain.disclosure.protection import CoalitionDemand, Held
 from pipelines.domain.disclosure.secondary import Problem, choose_withheld
 from pipelines.domain.disclosure.siblings import Judge, Sibling, SiblingSums, families
 from pipelines.domain.disclosure.tables import Key
@@ -155,7 +158,7 @@ class NightSystems:
             demands[:0] = exposure.cell_demands()
         amounts = math.fsum(abs(u.amount) for u in exposure.unknowns)
         needed = max([amounts, *(max(d.up, d.down) for d in demands)])
-        prober = self._enduring(exposure, needed) if persistent else Prober(exposure.system(), needed)
+        prober = self._enduring(exposure, needed) if persistent else prober_of(exposure, needed)
         only_tonight = not persistent and len(weights) == len(exposure.rows)
 
         def lower(demand: CoalitionDemand) -> list[CoalitionDemand]:
@@ -165,6 +168,8 @@ class NightSystems:
 
         beside = [] if persistent else families(_siblings(figures, key, everything))
         sums = SiblingSums(beside, exposure, self._judge, lower)
+        if self._all_may_pass(prober, [*demands, *sums.demands(frozenset())]):
+            return set()
 
         def further(withheld: frozenset[Key]) -> list[CoalitionDemand]:
             found = list(sums.demands(withheld))
@@ -178,13 +183,31 @@ class NightSystems:
             raise LimitReachedError
         return {key[0] for key in choice.withheld}
 
-    def _enduring(self, exposure: Exposure, needed: float) -> EnduringProber:
-        system, newest = exposure.system(), exposure.newest()
+    def _all_may_pass(self, prober: Probing, demands: Iterable[CoalitionDemand]) -> bool:
+        """Say whether nothing needs to be withheld: what most nights find first."""
+        given = list(demands)
+        prober.withhold(())
+        return all(prober.find_breach(demand) is None for demand in given)
 
+    def _enduring(self, exposure: Exposure, needed: float) -> EnduringProber:
         def make(steps: int) -> Prober:
-            return Prober(replace(system, held=movements(exposure.unknowns, newest, steps)), needed)
+            return prober_of(exposure, needed, movements(exposure.unknowns, exposure.newest(), steps))
 
         return EnduringProber(make, self._percent or Fraction(0))
+
+
+def prober_of(exposure: Exposure, needed: float, held: Sequence[Held] = ()) -> Prober:
+    """Return a system ready to be asked, by pairs of holdings first."""
+    system = replace(exposure.system(), held=held)
+    prober = Prober(system, needed)
+    pairs = Pairs(exposure.unknowns, system, exposure.newest(), NO_CHANGE / prober.scale)
+    places = np.arange(len(prober.keys))
+
+    def proof(demand: CoalitionDemand, shown: int) -> bool:
+        return pairs.prove(demand, np.array([bool(shown >> int(place) & 1) for place in places]))
+
+    prober.proof = proof
+    return prober
 
 
 def _start(statement: Statement) -> date:

@@ -8,7 +8,7 @@ or anything that she knows. So every system here is one of deviations: zero is a
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -27,13 +27,16 @@ from pipelines.domain.disclosure.protection import (
 from pipelines.domain.disclosure.tables import Key
 
 _LARGEST: Final = 2.0**14  # the largest cell is scaled to about this
-_TOUCHED: Final = 1e-7  # a deviation below is none
+NO_CHANGE: Final = 1e-7  # a deviation below is none
 MISSED: Final = 1e-6  # a protection interval may be undercut by this, relative to 2^14
 _PRICED: Final = 1e-9
 _WHOLE: Final = 1e-6
 _NO_PRICE: Final = 1e-6  # even a withheld cell moves for a reason
 _KEPT: Final = 1 - 1e-6  # of what is left where a demand can't be met: so much that rounding can't break it
 _ATTACKED: Final = 20.0  # what an attacker knows is the last thing to move: others may find the same way
+
+
+Proof = Callable[[CoalitionDemand, int], bool]
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,17 @@ class Prober:
         system: the table.
         most_needed: the largest deviation that anything demands.
         attacked: columns that single attackers know.
+        proof: a quicker way to say that a demand is fulfilled while some cells are published; null: none.
     """
 
     def __init__(
-        self, system: TableSystem, most_needed: float, attacked: frozenset[int] = frozenset()
+        self,
+        system: TableSystem,
+        most_needed: float,
+        attacked: frozenset[int] = frozenset(),
+        proof: Proof | None = None,
     ) -> None:
-        self.system, self.attacked = system, attacked
+        self.system, self.attacked, self.proof = system, attacked, proof
         self.keys = list(system.cells)
         self.places = {key: place for place, key in enumerate(self.keys)}
         self.totals = [system.total(terms) for terms in system.cells.values()]
@@ -94,6 +102,8 @@ class Prober:
 
     def find_breach(self, demand: Demand | CoalitionDemand) -> Breach | None:
         """Return what a demand lacks under the present choice; null: it is fulfilled."""
+        if isinstance(demand, CoalitionDemand) and self.is_proven(demand):
+            return None
         for sign, need in ((1, demand.up), (-1, demand.down)):
             scaled = need * self.scale
             if self.system.integer:
@@ -107,6 +117,10 @@ class Prober:
             if breach is not None:
                 return breach
         return None
+
+    def is_proven(self, demand: CoalitionDemand) -> bool:
+        """Say whether the quicker way knows that a demand is fulfilled under the present choice."""
+        return self.proof is not None and not demand.clipped and self.proof(demand, self.shown)
 
     def _find_coalition(
         self, demand: CoalitionDemand, need: float, members: tuple[int, ...]
@@ -317,10 +331,10 @@ class _Finder(_Follower):
             2 * j + side: _ATTACKED if j in prober.attacked else 1.0 for j in columns for side in (0, 1)
         }
         bands = [prober.band(place) for place in range(len(prober.keys))]
-        self.least = np.array([low for low, _ in bands]) - _TOUCHED
-        self.most = np.array([high for _, high in bands]) + _TOUCHED
-        self.held_least = np.array([held.low * prober.scale for held in prober.system.held]) - _TOUCHED
-        self.held_most = np.array([held.high * prober.scale for held in prober.system.held]) + _TOUCHED
+        self.least = np.array([low for low, _ in bands]) - NO_CHANGE
+        self.most = np.array([high for _, high in bands]) + NO_CHANGE
+        self.held_least = np.array([held.low * prober.scale for held in prober.system.held]) - NO_CHANGE
+        self.held_most = np.array([held.high * prober.scale for held in prober.system.held]) + NO_CHANGE
         rows.append(Row(self.terms, -math.inf, math.inf))
         self.solver = LinearSystem(bounds, rows)
         self.whole = LinearSystem(bounds, rows, integer=True) if prober.system.integer else None
@@ -348,7 +362,7 @@ class _Finder(_Follower):
         return None if found is None else self._witness(found)
 
     def _witness(self, found: Optimum) -> _Witness:
-        moved = np.abs(found.columns[0::2] - found.columns[1::2]) > _TOUCHED
+        moved = np.abs(found.columns[0::2] - found.columns[1::2]) > NO_CHANGE
         rows = found.rows[: len(self.prober.keys)]
         cells = (rows < self.least) | (rows > self.most)
         reach = float(found.rows[self.goal])
@@ -383,7 +397,7 @@ class _Pricer(_Follower):
         return {
             prober.keys[place]: min(1.0, price * room / missing)
             for place, price, room in rooms
-            if room > _TOUCHED
+            if room > NO_CHANGE
         }
 
     def reach(self, breach: Breach) -> float:
@@ -437,7 +451,7 @@ class _Helper(_Follower):
         found = self.solver.least(self._prices(weights))
         if found is None:
             return frozenset()
-        moved = np.nonzero(found.columns[self.columns :] > _TOUCHED)[0] // 2
+        moved = np.nonzero(found.columns[self.columns :] > NO_CHANGE)[0] // 2
         return frozenset(prober.keys[place] for place in moved.tolist() if prober.shown >> place & 1)
 
     def _prices(self, weights: Mapping[Key, float]) -> dict[int, float]:
