@@ -29,9 +29,8 @@ def test_a_plain_night_of_31_members_takes_less_than_a_minute(*, medians: bool) 
     start = time.process_time()
     sealed = judged(candidates, [], 1)
     seconds = time.process_time() - start
-    print(
-        f"\ngate: 31 members, {len(candidates)} figures, {published(sealed)} published: {seconds:.1f} CPU s"
-    )
+    told = {"gate": "plain night", "members": 31, "figures": len(candidates)}
+    tell({**told, "published": published(sealed), "cpu_seconds": round(seconds, 1)})
     assert seconds <= 60
 
 
