@@ -137,10 +137,6 @@ LEAVES = park((*FIVE, replace(NEWCOMER, left=date(2026, 1, 1))), 62)
 GAP = Silence("f01", date(2026, 1, 10), date(2026, 1, 11))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the gate sees a month in its days only where all are published, of the same factories",
-)
 @pytest.mark.parametrize("silences", [(), (GAP,)], ids=["whole", "gap"])
 def test_who_left_may_not_be_last_month_minus_the_days_of_this_one(silences: tuple[Silence, ...]) -> None:
     gate = Gate(replace(LEAVES, happenings=silences)).run()

@@ -110,6 +110,10 @@ class Exposure:
         for unknown, j in self.columns.items():
             self.owned.setdefault(unknown.holding, set()).add(j)
 
+    def asking(self, unknowns: Iterable[Unknown]) -> "Exposure":
+        """Return the same system in which R2 is asked of some unknowns only."""
+        return Exposure(self.exhibits, self.links, Sums({}, frozenset(unknowns)))
+
     @property
     def rows(self) -> list[Exhibit]:
         """Exhibits that are published or may be; what was said twice in the same words is there once."""

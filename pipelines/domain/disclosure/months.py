@@ -41,6 +41,17 @@ def stem_of(figure_id: str) -> str:
     return "/".join((*parts[:_START], *parts[_START + 1 :]))
 
 
+def group_of(figure_id: str) -> str:
+    """Return what the same figure of any period has in common with it."""
+    parts = figure_id.split("/")
+    return "/".join((*parts[: _START - 1], *parts[_START + 1 :]))
+
+
+def month_before(month: date) -> date:
+    """Return the first of the month before."""
+    return (month - timedelta(days=1)).replace(day=1)
+
+
 @dataclass(frozen=True)
 class _Day:
     """One day: its exhibits by key, and the versions of each amount by the night that first knew them."""
@@ -198,51 +209,79 @@ def _link(
 
 
 def implied_months(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> list[Exhibit]:
-    """Return what follows for a month where all of its days were published for the same factories.
+    """Return what follows for a month from the days of it that were published, figure by figure.
+
+    A factory that is in none of a day's figures had nothing then. Where every day is there and the month has
+    no more than its days, the month lies as near its truth as all its days together; else it has at least
+    what they say.
 
     Args:
         days: exhibits of a variable's days, published or free.
         months: those of its months: an amount that is the same up to rounding is the same unknown.
     """
     known: dict[tuple[str, date, str], list[Unknown]] = {}
-    for e in months:
+    for e in sorted(months, key=lambda e: (e.known_at_us, e.key)):
         for t in e.statement.terms:
             known.setdefault((t.unknown.variable, t.unknown.start, t.unknown.factory), []).append(t.unknown)
     newest: dict[tuple[str, str, date], dict[date, Exhibit]] = {}
     for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
         day = e.statement.terms[0].unknown.start
         newest.setdefault((stem_of(e.key[0]), e.key[2], first_of(day)), {})[day] = e
-    found = []
-    for (_, _, month), given in sorted(newest.items()):
-        ordered = [given[day] for day in sorted(given)]
-        panels = {tuple(t.unknown.factory for t in e.statement.terms) for e in ordered}
-        if len(ordered) == len(days_of(month)) and len(panels) == 1:
-            found.append(_implied(ordered, month, known))
-    return found
+    found = (
+        _implied([given[day] for day in sorted(given)], month, known)
+        for (_, _, month), given in sorted(newest.items())
+    )
+    return [exhibit for exhibit in found if exhibit is not None]
+
+
+def unfinished(implied: Iterable[Exhibit], months: Iterable[Exhibit]) -> set[Unknown]:
+    """Return the months' amounts that nobody knows yet: sums of the days so far."""
+    known = {t.unknown for e in months for t in e.statement.terms}
+    so_far = {
+        t.unknown
+        for e in implied
+        if math.inf in (e.statement.down, e.statement.up)
+        for t in e.statement.terms
+    }
+    return so_far - known
 
 
 def _implied(
     days: Sequence[Exhibit], month: date, known: Mapping[tuple[str, date, str], Sequence[Unknown]]
-) -> Exhibit:
-    terms = []
-    for parts in zip(*(e.statement.terms for e in days), strict=True):
-        first = parts[0].unknown
-        amount = math.fsum(t.unknown.amount for t in parts)
-        own = Unknown(first.variable, "month", month, first.factory, first.holding, amount)
-        same = [
-            u
-            for u in known.get((first.variable, month, first.factory), ())
-            if abs(u.amount - amount) <= _SAME * abs(amount)
-        ]
-        terms.append(_mean_term(parts, {first: min(same, default=own)}))
+) -> Exhibit | None:
+    """Add up a figure's days; null: they have more than the month, so they are other amounts."""
+    by_factory: dict[str, list[Term]] = {}
+    for e in days:
+        for t in e.statement.terms:
+            by_factory.setdefault(t.unknown.factory, []).append(t)
+    terms, whole = [], len(days) == len(days_of(month))
+    for factory, parts in sorted(by_factory.items()):
+        first, amount = parts[0].unknown, math.fsum(t.unknown.amount for t in parts)
+        own = Unknown(first.variable, "month", month, factory, first.holding, amount)
+        there = known.get((first.variable, month, factory), ())
+        enough = [u for u in there if u.amount >= amount - _SAME * abs(amount)]
+        if there and not enough:
+            return None
+        unknown = enough[-1] if enough else own
+        whole = whole and unknown.amount <= amount + _SAME * abs(amount)
+        terms.append(_of_month(parts, unknown))
     last = max(days, key=lambda e: (e.free, e.key))
-    said = replace(
-        last.statement,
-        terms=tuple(sorted(terms)),
-        down=math.fsum(e.statement.down for e in days),
-        up=math.fsum(e.statement.up for e in days),
-    )
+    down, up = (math.fsum(getattr(e.statement, side) for e in days) for side in ("down", "up"))
+    if not whole:
+        more = math.fsum(t.coefficient * t.unknown.amount for t in terms)
+        more -= math.fsum(t.coefficient * t.unknown.amount for e in days for t in e.statement.terms)
+        if all(t.coefficient > 0 for t in terms):
+            down, up = down + more, math.inf
+        elif all(t.coefficient < 0 for t in terms):
+            down, up = math.inf, up - more
+        else:
+            return None
+    said = replace(last.statement, terms=tuple(sorted(terms)), down=down, up=up)
     night = max(e.known_at_us for e in days)
     return replace(
         last, key=(last.key[0], f"{last.key[1]}month", last.key[2]), statement=said, known_at_us=night
     )
+
+
+def _of_month(parts: Sequence[Term], unknown: Unknown) -> Term:
+    return _mean_term(parts, dict.fromkeys((t.unknown for t in parts), unknown))

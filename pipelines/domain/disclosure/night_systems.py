@@ -24,7 +24,15 @@ from pipelines.domain.disclosure.enduring import EnduringProber, movements
 from pipelines.domain.disclosure.exposing import Exhibit, Exposure, variable_of
 from pipelines.domain.disclosure.exposure import Statement
 from pipelines.domain.disclosure.linear import LimitReachedError
-from pipelines.domain.disclosure.months import close_month, days_of, implied_months, stem_of
+from pipelines.domain.disclosure.months import (
+    close_month,
+    days_of,
+    group_of,
+    implied_months,
+    month_before,
+    stem_of,
+    unfinished,
+)
 from pipelines.domain.disclosure.pairing import Pairs
 from pipelines.domain.disclosure.probing import NO_CHANGE, Prober, Probing, attainable
 from pipelines.domain.disclosure.protection import CoalitionDemand, Held
@@ -83,8 +91,13 @@ class NightSystems:
             self._old[variable_of(exhibit.statement)].append(exhibit)
         self._months: set[tuple[str, date]] = set()
         self._days: defaultdict[tuple[str, str, date], set[date]] = defaultdict(set)
+        self._made_of: defaultdict[tuple[str, date], dict[str, frozenset[str]]] = defaultdict(dict)
         for statement in (*tonight, *(e.statement for e in old if e.statement.published)):
             start, variable = _start(statement), variable_of(statement)
+            if _is_of_days(statement) or _is_of_one_month(statement):
+                made_of, group = self._made_of[variable, start.replace(day=1)], group_of(statement.figure_id)
+                own = frozenset(t.unknown.factory for t in statement.terms)
+                made_of[group] = own | made_of.get(group, frozenset())
             if _is_of_days(statement):
                 self._days[variable, stem_of(statement.figure_id), start.replace(day=1)].add(start)
             elif _is_of_one_month(statement):
@@ -94,7 +107,8 @@ class NightSystems:
         """Return the systems in which a statement says something new.
 
         A day concerns its month where that has figures of its own, and the chain where all of its days are
-        there.
+        there; where the factories changed since the month before, each day concerns who knows that amounts
+        move little.
         """
         variable, start = variable_of(statement), _start(statement)
         month = start.replace(day=1)
@@ -108,7 +122,18 @@ class NightSystems:
         if (variable, month) in self._months:
             found.add(SystemKey(variable, CLOSE, month))
         whole = len(self._days[variable, stem_of(statement.figure_id), month]) == len(days_of(month))
-        return found | chain if whole else found
+        if whole:
+            return found | chain
+        moved = self._percent is not None and self._changed_since(variable, month)
+        return found | {SystemKey(variable, PERSISTENT, ALWAYS)} if moved else found
+
+    def _changed_since(self, variable: str, month: date) -> bool:
+        """Say whether other factories make up some figure than in the month before.
+
+        Of the same ones a month's first days tell nothing more: what they had is what the month before says.
+        """
+        before, now = self._made_of[variable, month_before(month)], self._made_of[variable, month]
+        return bool(before) and before != now
 
     def withhold(
         self, key: SystemKey, figures: Mapping[str, Shown], *, with_past: bool = True
@@ -145,7 +170,9 @@ class NightSystems:
         shown = [e for e in days if e.shown and not e.statement.known_to_all]
         fixed = [e for e in shown if not e.free]
         implied = {e.key: e for e in (*implied_months(shown, months), *implied_months(fixed, months))}
-        return Exposure([*months, *implied.values()])
+        together = Exposure([*months, *implied.values()])
+        so_far = unfinished(implied.values(), months)
+        return together.asking(set(together.unknowns) - so_far) if so_far else together
 
     def _choose(self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]) -> set[str]:
         exposure = self._exposure(key.kind, key.start, exhibits)

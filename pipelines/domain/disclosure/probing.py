@@ -216,7 +216,7 @@ class Prober:
     def band(self, place: int) -> tuple[float, float]:
         """Return how far a cell can deviate where it is published."""
         down, up = self.system.slacks.get(self.keys[place], (0.0, 0.0))
-        return (-down * self.scale, up * self.scale)
+        return (max(-down * self.scale, -self.farthest), min(up * self.scale, self.farthest))
 
     def rows(self) -> list[Row]:
         """Return the cells and links as rows over the columns, all cells published."""

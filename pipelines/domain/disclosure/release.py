@@ -17,7 +17,7 @@ from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
 from pipelines.domain.disclosure.identities import Member, Place, place_of, withhold_by_formula
-from pipelines.domain.disclosure.night_systems import EVERYBODY, NightSystems, Shown, SystemKey
+from pipelines.domain.disclosure.night_systems import EVERYBODY, PERSISTENT, NightSystems, Shown, SystemKey
 from pipelines.domain.disclosure.statements import Amounts, Draft, draft
 from pipelines.domain.kpi_formulas import Element
 
@@ -191,7 +191,9 @@ class _Night:
             causes |= {i: SECONDARY if i in alone else DIFFERENCING for i in sorted(found)}
             self.limited |= found if limited else set()
             withheld |= found
-            waiting += sorted({k for i in found for k in self._systems_of(i)} - {key, *waiting})
+            # What months have at least depends on which of their days are left.
+            settled = set() if key.kind == PERSISTENT else {key}
+            waiting += sorted({k for i in found for k in self._systems_of(i)} - settled - {*waiting})
         decided = {i: self._seal(self.cases[i], withheld, causes) for i in judged}
         return dict(sorted((self.kept | decided).items()))
 
