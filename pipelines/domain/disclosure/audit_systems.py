@@ -17,7 +17,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Unknown
+from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
 
 _EQUAL: Final = 1e-6
 _APART: Final = "@"  # between a variable and the figure whose amounts stand for themselves
@@ -263,38 +263,68 @@ class History:
         return links, rests
 
     def _implied(self, sealed: Iterable[Unknown]) -> list[Equation]:
-        """Return what a month's days say of the month where each has a figure of the same factories."""
-        days: defaultdict[tuple[tuple[_Months, str], ...], dict[date, Said]] = defaultdict(dict)
+        """Return what a figure's days say of the month."""
+        days: defaultdict[tuple[str, date], dict[date, Said]] = defaultdict(dict)
         for s in self.published:
             if s.period == "day":
-                terms = s.statement.terms
-                pattern = tuple((_months(t.unknown), f"{t.coefficient:.9g}") for t in terms)
-                days[pattern][s.starts[0]] = s
+                days[_figure(s), _month(s.starts[0])][s.starts[0]] = s
         months = defaultdict(list)
-        for unknown in sorted(sealed):
+        for unknown in sorted(sealed, key=lambda u: (self.first_said.get(u, -1), u)):
             months[_months(unknown)].append(unknown)
-        found = [
-            self._implied_by([some[day] for day in sorted(some)], months)
-            for _, some in sorted(days.items())
-            if len(some) == _days_in(min(some))
-        ]
+        found = []
+        for _, by_day in sorted(days.items()):
+            some = [by_day[day] for day in sorted(by_day)]
+            found.append(self._told_by(some, months) or self._at_least(some, months))
         return [equation for equation in found if equation is not None]
 
-    def _implied_by(
-        self, days: Sequence[Said], months: Mapping[_Months, Sequence[Unknown]]
-    ) -> Equation | None:
-        """Add up the figures of a month's days; null: a day was restated since, so this isn't the month."""
+    def _told_by(self, days: Sequence[Said], months: Mapping[_Months, Sequence[Unknown]]) -> Equation | None:
+        """Add up the figures of all days of a month; null: a day is missing, or was restated since."""
+        if len(days) < _days_in(days[0].starts[0]):
+            return None
         terms = {}
-        for term, *parts in zip(days[0].statement.terms, *(s.unknowns for s in days), strict=True):
-            month = _months(term.unknown)
-            total = math.fsum(part.amount for part in parts)
-            whole = term.unknown._replace(period="month", start=month[-1], amount=total)
-            if set(parts) != set(self.days_of(whole).values()):
+        for month, parts in _by_factory(days).items():
+            total = math.fsum(part.unknown.amount for part in parts)
+            whole = parts[0].unknown._replace(period="month", start=month[-1], amount=total)
+            coefficient = _same_coefficient(parts)
+            if {part.unknown for part in parts} != set(self.days_of(whole).values()) or coefficient is None:
                 return None
             same = (u for u in months.get(month, ()) if _close(u.amount, total))
-            terms[next(same, whole)] = term.coefficient
+            terms[next(same, whole)] = coefficient
         down, up = (math.fsum(getattr(s.statement, side) for s in days) for side in ("down", "up"))
         return Equation(terms, down, up, tuple(s.release for s in days))
+
+    def _at_least(self, days: Sequence[Said], months: Mapping[_Months, Sequence[Unknown]]) -> Equation | None:
+        """Return that a month has at least what some of its days have; null: nobody ever judged the month."""
+        terms, more = {}, []
+        for month, parts in _by_factory(days).items():
+            total = math.fsum(part.unknown.amount for part in parts)
+            enough = [u for u in months.get(month, ()) if u.amount > total or _close(u.amount, total)]
+            coefficient = _same_coefficient(parts)
+            if not enough or coefficient is None or coefficient <= 0:
+                return None
+            terms[enough[-1]] = coefficient
+            more.append(coefficient * (enough[-1].amount - total))
+        down = math.fsum([*more, *(s.statement.down for s in days)])
+        return Equation(terms, max(0.0, down), math.inf, tuple(s.release for s in days))
+
+
+def _by_factory(days: Iterable[Said]) -> dict[_Months, list[Term]]:
+    found: defaultdict[_Months, list[Term]] = defaultdict(list)
+    for s in days:
+        for term in s.statement.terms:
+            found[_months(term.unknown)].append(term)
+    return dict(sorted(found.items()))
+
+
+def _same_coefficient(parts: Sequence[Term]) -> float | None:
+    """Return the coefficient that all terms have; null: they differ."""
+    told = {f"{part.coefficient:.9g}" for part in parts}
+    return parts[0].coefficient if len(told) == 1 else None
+
+
+def _figure(said: Said) -> str:
+    """Return what a figure of one day has in common with those of other days."""
+    return said.release.figure_id.replace(said.starts[0].isoformat(), "*")
 
 
 def histories(sealed: Sequence[SealedFigure]) -> dict[str, History]:
