@@ -102,8 +102,9 @@ class Exposure:
         self.unknowns = sorted({t.unknown for t in terms} | linked)
         self.columns = {unknown: j for j, unknown in enumerate(self.unknowns)}
         self.open = {u for e in self.exhibits if e.statement.known_to_all for u in _unknowns(e.statement)}
+        # Denominators are taken to be known where a figure over them is shown, not of what is withheld.
         self.most = dict.fromkeys(self.unknowns, math.inf)
-        for term in terms:
+        for term in (t for e in self.exhibits if e.shown for t in e.statement.terms):
             self.most[term.unknown] = min(self.most[term.unknown], term.most)
         self.most = {u: max(most, u.amount) for u, most in self.most.items()}
         self.owned: dict[str, set[int]] = {}

@@ -155,10 +155,32 @@ class NightSystems:
         for given in (set[str](), groups):
             rest = [_hidden(e) if e.key[0] in given else e for e in exhibits]
             try:
-                return given | self._choose(key, rest, figures), bool(given)
+                return given | self._least(key, rest, figures), bool(given)
             except LimitReachedError:
                 continue
         return free, True
+
+    def _least(self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]) -> set[str]:
+        """Choose with and without the shares that are near their bounds, and return what loses less.
+
+        Where such a share is shown, its denominators are taken to be known: nobody can have more than a
+        little more, so that all other figures of the variable tell more of everybody.
+        """
+        found = self._choose(key, exhibits, figures)
+        free = {e.key[0] for e in exhibits if e.free}
+        near = {e.key[0] for e in exhibits if e.free and _is_near_its_bound(e)}
+        if not found or not near or near == free:
+            return found
+        others = [_hidden(e) if e.key[0] in near else e for e in exhibits]
+        try:
+            without = near | self._choose(key, others, figures)
+        except LimitReachedError:
+            return found
+
+        def lost(ids: set[str]) -> float:
+            return math.fsum(figures[i].weight for i in sorted(ids))
+
+        return without if lost(without) < lost(found) else found
 
     def _exposure(self, kind: str, start: date, exhibits: Sequence[Exhibit]) -> Exposure:
         if kind == DAY:
@@ -259,6 +281,13 @@ def _concerns(statement: Statement, key: SystemKey) -> bool:
         of_one = _is_of_days(statement) or _is_of_one_month(statement)
         return of_one and _start(statement).replace(day=1) == key.start
     return True
+
+
+def _is_near_its_bound(exhibit: Exhibit) -> bool:
+    """Say whether the holdings of a share can't have as much more as their protection asks."""
+    terms = exhibit.statement.terms
+    most = math.fsum(t.most for t in terms)
+    return most < math.fsum(t.unknown.amount for t in terms) * float(1 + exhibit.guard.percent / 100)
 
 
 def _hidden(exhibit: Exhibit) -> Exhibit:
