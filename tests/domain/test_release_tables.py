@@ -132,7 +132,7 @@ def test_an_unsafe_sum_is_not_told_by_a_safe_figure_of_the_same_amounts() -> Non
 
 
 def test_a_share_near_its_bound_does_not_take_the_others_of_its_variable_along() -> None:
-    # 99 of 100 are good everywhere. Who knows all outputs knows that nobody can have more than 1 more. If a firm
+    # 99 of 100 are good everywhere. Who knows all outputs knows that nobody can have more than 1 more. If one
     # had 10 % less, the others would need 9.9 more: three beside a partner leave 3, OEE's rounding (0.005 of
     # 2000 s) 5. So the quality ratio goes: OEE alone leaves each 202 s of 400.
     names = "abcde"
