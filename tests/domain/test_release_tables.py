@@ -139,3 +139,15 @@ def test_a_share_near_its_bound_does_not_take_the_others_of_its_variable_along()
     quality = figure("quality_ratio", equal((99.0, 100.0), *names), step=0.001)
     oee = figure("oee", equal((198.0, 400.0), *names), step=0.01)
     assert outcome(night([quality, oee])) == {"* oee": "publish", "* quality_ratio": "secondary"}
+
+
+def test_denominators_that_come_out_later_do_not_undo_what_was_published() -> None:
+    # The same firms: OEE is out when the quality ratio could follow the night after, with all outputs.
+    names = "abcde"
+    oee = figure("oee", equal((198.0, 400.0), *names), step=0.01)
+    first = night([oee])
+    assert outcome(first) == {"* oee": "publish"}
+    quality = figure("quality_ratio", equal((99.0, 100.0), *names), step=0.001)
+    second = outcome(night([oee, quality], list(first.values()), rules(night=2)))
+    assert second["* oee"] == "publish"
+    assert second["* quality_ratio"] != "publish"

@@ -166,21 +166,26 @@ class NightSystems:
         Where such a share is shown, its denominators are taken to be known: nobody can have more than a
         little more, so that all other figures of the variable tell more of everybody.
         """
-        found = self._choose(key, exhibits, figures)
         free = {e.key[0] for e in exhibits if e.free}
         near = {e.key[0] for e in exhibits if e.free and _is_near_its_bound(e)}
-        if not found or not near or near == free:
-            return found
-        others = [_hidden(e) if e.key[0] in near else e for e in exhibits]
+        found = self._try(key, exhibits, figures)
+        if near and near != free and found != set():
+            rest = self._try(key, [_hidden(e) if e.key[0] in near else e for e in exhibits], figures)
+            without = None if rest is None else near | rest
+            if found is None or (without is not None and _lost(without, figures) < _lost(found, figures)):
+                found = without
+        if found is None:
+            raise LimitReachedError
+        return found
+
+    def _try(
+        self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]
+    ) -> set[str] | None:
+        """Choose what to withhold; null: nothing that was found protects everybody."""
         try:
-            without = near | self._choose(key, others, figures)
+            return self._choose(key, exhibits, figures)
         except LimitReachedError:
-            return found
-
-        def lost(ids: set[str]) -> float:
-            return math.fsum(figures[i].weight for i in sorted(ids))
-
-        return without if lost(without) < lost(found) else found
+            return None
 
     def _exposure(self, kind: str, start: date, exhibits: Sequence[Exhibit]) -> Exposure:
         if kind == DAY:
@@ -210,10 +215,15 @@ class NightSystems:
         prober = self._enduring(exposure, needed) if persistent else prober_of(exposure, needed)
         only_tonight = not persistent and len(weights) == len(exposure.rows)
 
+        before = exposure.before_tonight()
+        past = prober
+        if before.most != exposure.most:
+            past = self._enduring(before, needed) if persistent else prober_of(before, needed)
+
         def lower(demand: CoalitionDemand) -> list[CoalitionDemand]:
             """Ask no more than can be had if all of tonight's is withheld."""
-            prober.withhold(everything)
-            return [demand] if only_tonight else attainable(prober, demand)
+            past.withhold(everything)
+            return [demand] if only_tonight else attainable(past, demand)
 
         beside = [] if persistent else families(_siblings(figures, key, everything))
         sums = SiblingSums(beside, exposure, self._judge, lower)
@@ -281,6 +291,10 @@ def _concerns(statement: Statement, key: SystemKey) -> bool:
         of_one = _is_of_days(statement) or _is_of_one_month(statement)
         return of_one and _start(statement).replace(day=1) == key.start
     return True
+
+
+def _lost(ids: Iterable[str], figures: Mapping[str, Shown]) -> float:
+    return math.fsum(figures[i].weight for i in sorted(ids))
 
 
 def _is_near_its_bound(exhibit: Exhibit) -> bool:
