@@ -27,9 +27,7 @@ from pipelines.domain.disclosure.linear import LimitReachedError
 from pipelines.domain.disclosure.months import (
     close_month,
     days_of,
-    group_of,
     implied_months,
-    month_before,
     stem_of,
     unfinished,
 )
@@ -38,6 +36,7 @@ from pipelines.domain.disclosure.probing import NO_CHANGE, Prober, Probing, atta
 from pipelines.domain.disclosure.protection import CoalitionDemand, Held
 from pipelines.domain.disclosure.secondary import Problem, choose_withheld
 from pipelines.domain.disclosure.siblings import Judge, Sibling, SiblingSums, families
+from pipelines.domain.disclosure.so_far import MonthsSoFar
 from pipelines.domain.disclosure.tables import Key
 
 EVERYBODY: Final = "cluster"
@@ -79,25 +78,23 @@ class NightSystems:
         tonight: statements of tonight's figures.
         judge: the primary rules for the contributions of several groups.
         persistence_percent: by how much amounts are taken to move; null: nobody takes them to.
+        protected_percent: widest half-width of a holding's protection interval.
     """
 
     def __init__(
         self, old: Sequence[Exhibit], tonight: Iterable[Statement], judge: Judge,
-        persistence_percent: Fraction | None,
+        persistence_percent: Fraction | None, protected_percent: Fraction,
     ) -> None:  # fmt: skip
-        self._judge, self._percent = judge, persistence_percent
+        self._judge, self._percent, self._protected = judge, persistence_percent, protected_percent
         self._old: defaultdict[str, list[Exhibit]] = defaultdict(list)
         for exhibit in old:
             self._old[variable_of(exhibit.statement)].append(exhibit)
         self._months: set[tuple[str, date]] = set()
         self._days: defaultdict[tuple[str, str, date], set[date]] = defaultdict(set)
-        self._made_of: defaultdict[tuple[str, date], dict[str, frozenset[str]]] = defaultdict(dict)
-        for statement in (*tonight, *(e.statement for e in old if e.statement.published)):
+        told = [*(e.statement for e in old if e.statement.published), *tonight]
+        self._so_far = MonthsSoFar((variable_of(s), s) for s in told if _is_of_days(s) or _is_of_one_month(s))
+        for statement in told:
             start, variable = _start(statement), variable_of(statement)
-            if _is_of_days(statement) or _is_of_one_month(statement):
-                made_of, group = self._made_of[variable, start.replace(day=1)], group_of(statement.figure_id)
-                own = frozenset(t.unknown.factory for t in statement.terms)
-                made_of[group] = own | made_of.get(group, frozenset())
             if _is_of_days(statement):
                 self._days[variable, stem_of(statement.figure_id), start.replace(day=1)].add(start)
             elif _is_of_one_month(statement):
@@ -107,8 +104,8 @@ class NightSystems:
         """Return the systems in which a statement says something new.
 
         A day concerns its month where that has figures of its own, and the chain where all of its days are
-        there; where the factories changed since the month before, each day concerns who knows that amounts
-        move little.
+        there; where the factories changed since the month before, its last days also concern who knows that
+        amounts move little.
         """
         variable, start = variable_of(statement), _start(statement)
         month = start.replace(day=1)
@@ -124,16 +121,11 @@ class NightSystems:
         whole = len(self._days[variable, stem_of(statement.figure_id), month]) == len(days_of(month))
         if whole:
             return found | chain
-        moved = self._percent is not None and self._changed_since(variable, month)
-        return found | {SystemKey(variable, PERSISTENT, ALWAYS)} if moved else found
-
-    def _changed_since(self, variable: str, month: date) -> bool:
-        """Say whether other factories make up some figure than in the month before.
-
-        Of the same ones a month's first days tell nothing more: what they had is what the month before says.
-        """
-        before, now = self._made_of[variable, month_before(month)], self._made_of[variable, month]
-        return bool(before) and before != now
+        if self._percent is not None and self._so_far.may_tell(
+            variable, month, self._percent, self._protected
+        ):
+            found.add(SystemKey(variable, PERSISTENT, ALWAYS))
+        return found
 
     def withhold(
         self, key: SystemKey, figures: Mapping[str, Shown], *, with_past: bool = True

@@ -158,6 +158,7 @@ class _Night:
             [s for i, case in self.cases.items() if i not in self.kept for s in case.draft.statements],
             self._judge_sum,
             rules.policy.persistence_percent if checks.persistence else None,
+            max((c.rules.holding_percent for c in rules.policy.classes.values()), default=Fraction(0)),
         )
 
     def _case(self, drafted: Draft, smallest: float) -> _Case:
