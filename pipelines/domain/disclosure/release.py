@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -259,7 +260,7 @@ class _Night:
             candidate.panel,
             self.rules.policy.version,
             tuple(sorted(case.guard.waived & {c.holding for c in candidate.contributions})),
-            format(float(case.guard.percent), "g"),
+            format(Decimal(repr(float(case.guard.percent))).normalize(), "f"),
             case.guard.coalition,
             tuple(_withheld(s, case.finding) if hidden else s for s in case.draft.statements),
         )
