@@ -129,25 +129,3 @@ def test_an_unsafe_sum_is_not_told_by_a_safe_figure_of_the_same_amounts() -> Non
     assert found["* oee"] == "secondary"
     assert "p_percent" in found["* quality_ratio"]
     assert outcome(night([oee], given=given)) == {"* oee": "publish"}
-
-
-def test_a_share_near_its_bound_does_not_take_the_others_of_its_variable_along() -> None:
-    # 99 of 100 are good everywhere. Who knows all outputs knows that nobody can have more than 1 more. If one
-    # had 10 % less, the others would need 9.9 more: three beside a partner leave 3, OEE's rounding (0.005 of
-    # 2000 s) 5. So the quality ratio goes: OEE alone leaves each 202 s of 400.
-    names = "abcde"
-    quality = figure("quality_ratio", equal((99.0, 100.0), *names), step=0.001)
-    oee = figure("oee", equal((198.0, 400.0), *names), step=0.01)
-    assert outcome(night([quality, oee])) == {"* oee": "publish", "* quality_ratio": "secondary"}
-
-
-def test_denominators_that_come_out_later_do_not_undo_what_was_published() -> None:
-    # The same firms: OEE is out when the quality ratio could follow the night after, with all outputs.
-    names = "abcde"
-    oee = figure("oee", equal((198.0, 400.0), *names), step=0.01)
-    first = night([oee])
-    assert outcome(first) == {"* oee": "publish"}
-    quality = figure("quality_ratio", equal((99.0, 100.0), *names), step=0.001)
-    second = outcome(night([oee, quality], list(first.values()), rules(night=2)))
-    assert second["* oee"] == "publish"
-    assert second["* quality_ratio"] != "publish"

@@ -159,9 +159,8 @@ class History:
         self.first_said: dict[Unknown, int] = {}
         for s in said:
             for term in s.statement.terms:
+                self.most[term.unknown] = min(term.most, self.most.get(term.unknown, math.inf))
                 self.first_said.setdefault(term.unknown, s.release.known_at_us)
-                if s.statement.published:
-                    self.most[term.unknown] = min(term.most, self.most.get(term.unknown, math.inf))
         self._days: defaultdict[_Months, list[tuple[int, Unknown]]] = defaultdict(list)
         for unknown, known_at_us in self.first_said.items():
             if unknown.period == "day":

@@ -6,7 +6,6 @@ where statements come from (statements), which systems a night has (release), th
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -103,26 +102,13 @@ class Exposure:
         self.unknowns = sorted({t.unknown for t in terms} | linked)
         self.columns = {unknown: j for j, unknown in enumerate(self.unknowns)}
         self.open = {u for e in self.exhibits if e.statement.known_to_all for u in _unknowns(e.statement)}
-        self.most = self._known_bounds(e for e in self.exhibits if e.shown)
+        self.most = dict.fromkeys(self.unknowns, math.inf)
+        for term in terms:
+            self.most[term.unknown] = min(self.most[term.unknown], term.most)
+        self.most = {u: max(most, u.amount) for u, most in self.most.items()}
         self.owned: dict[str, set[int]] = {}
         for unknown, j in self.columns.items():
             self.owned.setdefault(unknown.holding, set()).add(j)
-
-    def _known_bounds(self, exhibits: Iterable[Exhibit]) -> dict[Unknown, float]:
-        """Return the most that is possible to who knows the denominators of some figures.
-
-        Those of a figure that is withheld needn't be known to anybody.
-        """
-        most = dict.fromkeys(self.unknowns, math.inf)
-        for term in (t for e in exhibits for t in e.statement.terms):
-            most[term.unknown] = min(most[term.unknown], term.most)
-        return {u: max(known, u.amount) for u, known in most.items()}
-
-    def before_tonight(self) -> "Exposure":
-        """Return the same system to who knows no denominators of tonight's figures."""
-        before = copy(self)
-        before.most = self._known_bounds(e for e in self.exhibits if e.shown and not e.free)
-        return before
 
     def asking(self, unknowns: Iterable[Unknown]) -> "Exposure":
         """Return the same system in which R2 is asked of some unknowns only."""

@@ -147,37 +147,10 @@ class NightSystems:
         for given in (set[str](), groups):
             rest = [_hidden(e) if e.key[0] in given else e for e in exhibits]
             try:
-                return given | self._least(key, rest, figures), bool(given)
+                return given | self._choose(key, rest, figures), bool(given)
             except LimitReachedError:
                 continue
         return free, True
-
-    def _least(self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]) -> set[str]:
-        """Choose with and without the shares that are near their bounds, and return what loses less.
-
-        Where such a share is shown, its denominators are taken to be known: nobody can have more than a
-        little more, so that all other figures of the variable tell more of everybody.
-        """
-        free = {e.key[0] for e in exhibits if e.free}
-        near = {e.key[0] for e in exhibits if e.free and _is_near_its_bound(e)}
-        found = self._try(key, exhibits, figures)
-        if near and near != free and found != set():
-            rest = self._try(key, [_hidden(e) if e.key[0] in near else e for e in exhibits], figures)
-            without = None if rest is None else near | rest
-            if found is None or (without is not None and _lost(without, figures) < _lost(found, figures)):
-                found = without
-        if found is None:
-            raise LimitReachedError
-        return found
-
-    def _try(
-        self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]
-    ) -> set[str] | None:
-        """Choose what to withhold; null: nothing that was found protects everybody."""
-        try:
-            return self._choose(key, exhibits, figures)
-        except LimitReachedError:
-            return None
 
     def _exposure(self, kind: str, start: date, exhibits: Sequence[Exhibit]) -> Exposure:
         if kind == DAY:
@@ -207,15 +180,10 @@ class NightSystems:
         prober = self._enduring(exposure, needed) if persistent else prober_of(exposure, needed)
         only_tonight = not persistent and len(weights) == len(exposure.rows)
 
-        before = exposure.before_tonight()
-        past = prober
-        if before.most != exposure.most:
-            past = self._enduring(before, needed) if persistent else prober_of(before, needed)
-
         def lower(demand: CoalitionDemand) -> list[CoalitionDemand]:
             """Ask no more than can be had if all of tonight's is withheld."""
-            past.withhold(everything)
-            return [demand] if only_tonight else attainable(past, demand)
+            prober.withhold(everything)
+            return [demand] if only_tonight else attainable(prober, demand)
 
         beside = [] if persistent else families(_siblings(figures, key, everything))
         sums = SiblingSums(beside, exposure, self._judge, lower)
@@ -283,17 +251,6 @@ def _concerns(statement: Statement, key: SystemKey) -> bool:
         of_one = _is_of_days(statement) or _is_of_one_month(statement)
         return of_one and _start(statement).replace(day=1) == key.start
     return True
-
-
-def _lost(ids: Iterable[str], figures: Mapping[str, Shown]) -> float:
-    return math.fsum(figures[i].weight for i in sorted(ids))
-
-
-def _is_near_its_bound(exhibit: Exhibit) -> bool:
-    """Say whether the holdings of a share can't have as much more as their protection asks."""
-    terms = exhibit.statement.terms
-    most = math.fsum(t.most for t in terms)
-    return most < math.fsum(t.unknown.amount for t in terms) * float(1 + exhibit.guard.percent / 100)
 
 
 def _hidden(exhibit: Exhibit) -> Exhibit:
