@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 
 from pipelines.connectors.rule_keys import RULE_KEYS, FieldError, positive, table_rules
 from pipelines.domain.cluster import ClassPolicy, DisclosureClass, DisclosurePolicy
+from pipelines.reference.kpis import kpi_book
 
 Period = Literal["day", "month", "rolling12"]
 Text = Annotated[str, Field(min_length=1)]
@@ -74,6 +75,14 @@ class PolicyForm(StrictForm):
     version: Text
     persistence_percent: Annotated[Fraction, PlainValidator(positive)] = Fraction(5)
     classes: dict[DisclosureClass, ClassForm]
+    not_released: frozenset[Text] = frozenset()
+
+    @model_validator(mode="after")
+    def _of_the_catalogue(self) -> Self:
+        unknown = sorted(self.not_released - kpi_book().definitions.keys())
+        if unknown:
+            raise FieldError("not_released", f"KPI {unknown[0]} is unknown; use ids of the catalogue")
+        return self
 
     @model_validator(mode="after")
     def _strict_enough(self) -> Self:
@@ -85,7 +94,7 @@ class PolicyForm(StrictForm):
     def limits(self) -> DisclosurePolicy:
         """Return the cluster's limits; a class that isn't named isn't released."""
         classes = {name: form.limits() for name, form in self.classes.items()}
-        return DisclosurePolicy(self.version, classes, self.persistence_percent)
+        return DisclosurePolicy(self.version, classes, self.persistence_percent, self.not_released)
 
 
 def _too_loose(name: DisclosureClass, policy: ClassPolicy) -> Iterator[tuple[str, str]]:

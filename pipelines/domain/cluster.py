@@ -123,11 +123,13 @@ class DisclosurePolicy:
         version: its name in the ledger's sealed inputs.
         classes: limits by disclosure class.
         persistence_percent: by how much a holding's value is taken to move at most between like months.
+        not_released: KPIs that aren't released at all, so that others of the same variable can be.
     """
 
     version: str
     classes: Mapping[DisclosureClass, ClassPolicy]
     persistence_percent: Fraction = Fraction(5)
+    not_released: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

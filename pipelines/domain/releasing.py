@@ -151,9 +151,11 @@ class _Offering:
 
     def of(self, period: Period) -> Iterator[Prospect]:
         """Return every candidate of a period."""
+        limits = self._scene.cluster.policy
         for definition in self._scene.catalogue.values():
-            policy = self._scene.cluster.policy.classes.get(definition.disclosure_class)
-            if policy is not None and self._is_due(period, policy):
+            policy = limits.classes.get(definition.disclosure_class)
+            released = policy is not None and definition.kpi not in limits.not_released
+            if policy is not None and released and self._is_due(period, policy):
                 yield from self._of_groups(period, definition, policy)
                 yield from self._of_named(period, definition, policy)
 

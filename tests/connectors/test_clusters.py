@@ -50,6 +50,7 @@ trees:
 policy:
   version: "2"
   persistence_percent: 2.5
+  not_released: [scrap_ratio]
   classes:
     A: {min_contributors: 3, coalition: 1, dominance: [{n: 2, k_percent: 82.5}], strict: false}
     B: {min_contributors: 6, coalition: 2, share_limit_percent: 20, ageing_months: 4, coarsening: 3,
@@ -106,6 +107,7 @@ def test_every_key_of_a_definition_is_turned_into_a_fact(tmp_path: Path) -> None
     assert cluster.trees == {"process": {"die-casting": "casting", "casting": "*", "heat_treatment": "*"}}
     assert cluster.policy.version == "2"
     assert cluster.policy.persistence_percent == Fraction(5, 2)
+    assert cluster.policy.not_released == {"scrap_ratio"}
     assert cluster.policy.classes == {
         "A": ClassPolicy(TablePolicy(3, (Dominance(2, Fraction(165, 2)),), coalition=1, strict=False)),
         "B": ClassPolicy(
@@ -257,6 +259,7 @@ A, B, FIRST = "policy.classes.A", "policy.classes.B", "members.0.factories.0.tra
         ("named: true", "named: 1", "waivers.0.named", "boolean"),
         ("named: true", "name: true", "waivers.0.name", "not permitted"),
         ("persistence_percent: 2.5", "persistence_percent: 0", "policy.persistence_percent", "above 0"),
+        ("[scrap_ratio]", "[beauty]", "policy.not_released", "KPI beauty is unknown"),
         ('version: "2"', "version: 2", "policy.version", "string"),
         ("    A: {", "    C: {", "policy.classes.C", "'A' or 'B'"),
         ("min_contributors: 3", "min_contributors: 2", f"{A}.min_contributors", "at least 3 for class A"),

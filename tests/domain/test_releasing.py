@@ -49,6 +49,14 @@ def test_a_total_is_the_rounded_sum_of_those_who_reported_and_its_coverage_says_
     assert (figure["period_start"], figure["period_end"]) == (DAY, date(2025, 11, 11))
 
 
+def test_a_kpi_that_the_policy_keeps_back_has_no_figure_at_all() -> None:
+    rows = [row(n, "energy_kwh", 100.0) for n in range(4)]
+    who = cluster("abcd")
+    kept = replace(who, policy=replace(who.policy, not_released=frozenset({"energy_kwh"})))
+    assert f"demo/cluster/*/day/{DAY}/energy_kwh@1" in by_id(night(rows, who, (DAY, "day")))
+    assert [i for i in by_id(night(rows, kept, (DAY, "day"))) if "energy_kwh@" in i] == []
+
+
 def test_a_ratio_of_which_too_little_was_measured_stays_with_its_factory() -> None:
     rows = [row(n, "oee", 60.0, 100.0) for n in range(4)]
     rows.append(row(4, "oee", 90.0, 100.0, coverage=0.89))
