@@ -187,8 +187,8 @@ def publish(sink: Sink, sent: Path, as_of: str) -> None:
 
 
 def settings(**more: str) -> dict[str, str]:
-    """Return the environment of a trial night."""
-    return {"DC_CLUSTERS": str(CLUSTERS), "DC_WORKERS": "1", **more}
+    """Return the environment of a trial night; without lineage, whose failures are lines of their own."""
+    return {"DC_CLUSTERS": str(CLUSTERS), "DC_WORKERS": "1", "DC_OPENLINEAGE_FILE": "", **more}
 
 
 @dataclass(frozen=True)
