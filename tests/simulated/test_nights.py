@@ -1,7 +1,7 @@
 """A hundred and twenty nights of twelve holdings: what was released tells of nobody more than it may.
 
-The attack is the audit's, over the whole history, by everybody alone and by all pairs. Beside it:
-what must hold of every night, and how much is still published.
+The attack is the audit's, over the whole history, by everybody alone, and by all pairs over its first half.
+Beside it: what must hold of every night, and how much is still published.
 """
 
 from datetime import date

@@ -1,4 +1,7 @@
-"""The long proof: thirty-one members, 120 nights, everybody alone and all pairs. Runs in `make audit-sim`."""
+"""The long proof: 120 nights, everybody alone and all pairs, of twelve holdings and of thirty-one members.
+
+Runs in `make audit-sim`.
+"""
 
 import time
 from collections import Counter
@@ -6,15 +9,18 @@ from collections import Counter
 import pytest
 
 from pipelines.domain.disclosure.audit import AuditReport, audit
+from tests.simulated.history import Park
 from tests.simulated.nights import Gate
-from tests.simulated.parks import thirty_one_members
+from tests.simulated.parks import thirty_one_members, twelve_holdings
 
 COALITION = 2
 
 
 @pytest.mark.audit_sim
-def test_nobody_learns_more_of_thirty_one_members_than_protection_allows() -> None:
-    park = thirty_one_members(COALITION)
+@pytest.mark.parametrize(
+    "park", [twelve_holdings(COALITION), thirty_one_members(COALITION)], ids=["12", "31"]
+)
+def test_nobody_learns_more_in_120_nights_than_protection_allows(park: Park) -> None:
     began = time.perf_counter()
     gate = Gate(park).run()
     ran = time.perf_counter()
