@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.domain.disclosure.audit import AuditReport, audit
 from pipelines.domain.disclosure.release import Checks
+from pipelines.domain.disclosure.so_far import MonthsSoFar
 from tests.simulated.history import Park, Plant, Silence
 from tests.simulated.nights import Gate
 from tests.simulated.parks import policy
@@ -148,3 +149,21 @@ def test_who_left_may_not_be_last_month_minus_the_days_of_this_one(silences: tup
     most = december - january["value"].sum() / 1.05
     own = LEAVES.versions.filter(subject="f06")["value"].sum()
     assert most >= 1.1 * own
+
+
+@pytest.mark.parametrize("silences", [(), (GAP,)], ids=["whole", "gap"])
+def test_days_that_are_not_asked_about_would_not_have_been_withheld(
+    silences: tuple[Silence, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    park = replace(LEAVES, happenings=silences)
+    asked = MonthsSoFar.may_tell
+    spared = []
+
+    def always(self: MonthsSoFar, variable: str, month: date, move: Fraction, protected: Fraction) -> bool:
+        spared.append(not asked(self, variable, month, move, protected))
+        return True
+
+    usual = Gate(park).run()
+    monkeypatch.setattr(MonthsSoFar, "may_tell", always)
+    assert Gate(park).run().ledger["sha256"].to_list() == usual.ledger["sha256"].to_list()
+    assert sum(spared) > 20
