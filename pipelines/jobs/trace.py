@@ -156,8 +156,15 @@ def _of_ledger(night: Night, name: FigureName) -> _Figure:
             f"{name.text} is {entry['status']}: nothing was published that could be traced",
             f"{name.text}: 상태가 {entry['status']}이므로 추적할 공개 값이 없습니다",
         )
-    sealed = [one for one in read_sealed(night) if one.figure_id == name.text][-1]
-    own = sorted({term.unknown.factory for said in sealed.statements for term in said.terms})
+    sealed = [one for one in read_sealed(night) if one.figure_id == name.text]
+    if not sealed:
+        raise unusable(
+            f"{name.text} was released before inputs were sealed: whose figures it adds up isn't recorded; trace"
+            " a later figure, or a factory's day",
+            f"{name.text}: 입력을 봉인하기 전에 공개되어 어느 공장의 합인지 기록이 없습니다. 그 뒤의 수치나"
+            " 공장의 하루를 추적하세요",
+        )
+    own = sorted({term.unknown.factory for said in sealed[-1].statements for term in said.terms})
     return _Figure(
         entry["definition_version"], entry["value"], entry["period"], entry["period_end"], own, entry,
         verify_chain(ledger),
