@@ -26,7 +26,7 @@ from pipelines.domain.benchmarks import (
 )
 from pipelines.domain.disclosure.candidates import Candidate, Contribution
 from pipelines.domain.disclosure.exposure import SealedFigure
-from pipelines.domain.periods import Period, PeriodName, days_of
+from pipelines.domain.periods import Period, PeriodName, days_in
 from pipelines.domain.sums import exact_total
 
 PANEL_KEPT: Final = "panel_kept"
@@ -141,7 +141,7 @@ class _Foreseen:
         own = [contribution_of(row, self._holdings[factory]) for row in rows if self._is_compared(row)]
         if not own:
             return None
-        times = (1 if definition.over_time == "mean" else days_of(self._month.start)) / len(own)
+        times = (1 if definition.over_time == "mean" else days_in(self._month.start)) / len(own)
         below = exact_total(c.denominator for c in own)
         return replace(
             own[0],

@@ -56,6 +56,16 @@ def months_after(first: date, months: int) -> date:
     return date(place // YEAR_MONTHS, place % YEAR_MONTHS + 1, 1)
 
 
-def days_of(month: date) -> int:
+def first_of_month(day: date) -> date:
+    """Return the first date of a date's month."""
+    return day.replace(day=1)
+
+
+def next_month(month: date) -> date:
+    """Return the first date of the month after a month's first date."""
+    return months_after(month, 1)
+
+
+def days_in(month: date) -> int:
     """Return how many days a month has."""
-    return (months_after(month, 1) - month).days
+    return (next_month(month) - month).days

@@ -32,7 +32,7 @@ from pipelines.domain.peer_groups import (
     peer_groups,
     waived,
 )
-from pipelines.domain.periods import Period, PeriodName, days_of, months_after
+from pipelines.domain.periods import Period, PeriodName, days_in, months_after
 from pipelines.domain.rounding import round_to_grid
 
 MANY: Final = 10
@@ -261,7 +261,7 @@ def _at_once(cluster: ClusterDefinition, period: Period) -> ClusterDefinition:
 def shown_from(end: date, policy: ClassPolicy) -> date:
     """Return the first local date on which a class's figures of a period that ended then may be shown."""
     first = months_after(end.replace(day=1), policy.ageing_months)
-    return first + timedelta(days=min(end.day, days_of(first)) - 1)
+    return first + timedelta(days=min(end.day, days_in(first)) - 1)
 
 
 def _without_value(prospect: Prospect) -> Prospect:

@@ -9,9 +9,10 @@ from datetime import date
 import polars as pl
 
 from pipelines.connectors.store import OpenTable
-from pipelines.domain.carbon.entries import METER, STREAM, first_of_month, next_month
+from pipelines.domain.carbon.entries import METER, STREAM
 from pipelines.domain.carbon.metered import metered_activities
 from pipelines.domain.carbon.told import told_activities
+from pipelines.domain.periods import first_of_month, next_month
 from pipelines.jobs.factor_choices import choose_for_new_months
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import read_profiles, zones_of

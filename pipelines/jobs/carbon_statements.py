@@ -13,12 +13,12 @@ from typing import Any
 import polars as pl
 
 from pipelines.connectors.objects import canonical_json
-from pipelines.domain.carbon.entries import next_month
 from pipelines.domain.carbon.ledger import Basis, Line
 from pipelines.domain.carbon.statements import Account, Boundary, Exclusion, Sum, account
 from pipelines.domain.cluster import ClusterDefinition
 from pipelines.domain.emissions.gases import BIOGENIC
 from pipelines.domain.emissions.lookup import Percent
+from pipelines.domain.periods import next_month
 from pipelines.schemas.tables import EMISSION_STATEMENTS
 
 # What a version is told apart by: not when it was made, nor what was known beside it.

@@ -11,7 +11,7 @@ import polars as pl
 
 from pipelines.connectors.deriving_figures import GridTables
 from pipelines.connectors.store import DayBucket, OpenTable, arrow_frame, day_bucket_predicate
-from pipelines.domain.carbon.entries import first_of_month
+from pipelines.domain.periods import first_of_month
 from pipelines.jobs.factor_choices import Choices, changed_months, choose_for_new_months
 from pipelines.jobs.figuring import changed_pairs, computed_figures
 from pipelines.jobs.night import Night

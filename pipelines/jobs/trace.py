@@ -159,8 +159,8 @@ def _of_ledger(night: Night, name: FigureName) -> _Figure:
     sealed = [one for one in read_sealed(night) if one.figure_id == name.text]
     if not sealed:
         raise unusable(
-            f"{name.text} was released before inputs were sealed: whose figures it adds up isn't recorded; trace"
-            " a later figure, or a factory's day",
+            f"{name.text} was released before inputs were sealed: whose figures it adds up isn't recorded;"
+            " trace a later figure, or a factory's day",
             f"{name.text}: 입력을 봉인하기 전에 공개되어 어느 공장의 합인지 기록이 없습니다. 그 뒤의 수치나"
             " 공장의 하루를 추적하세요",
         )

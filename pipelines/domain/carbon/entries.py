@@ -78,13 +78,3 @@ def frame_of(entries: list[Entry]) -> pl.DataFrame:
 def entries_of(rows: pl.DataFrame) -> list[Entry]:
     """Return rows with the columns of ENTRY_SCHEMA (and perhaps others) as entries, in their order."""
     return [Entry(**row) for row in rows.select(ENTRY_COLUMNS).iter_rows(named=True)]
-
-
-def first_of_month(day: date) -> date:
-    """Return the first date of a date's month."""
-    return day.replace(day=1)
-
-
-def next_month(month: date) -> date:
-    """Return the first date of the month after a month's first date."""
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 
-from pipelines.domain.carbon.entries import BOUGHT, CONTRACT, METER, RECOVERED, SOLD, USED, Entry, next_month
+from pipelines.domain.carbon.entries import BOUGHT, CONTRACT, METER, RECOVERED, SOLD, USED, Entry
 from pipelines.domain.carbon.transfers import Place, matched_transfers
 from pipelines.domain.emissions.activities import Activity, Claim
 from pipelines.domain.emissions.evaluation import Request, evaluate
@@ -19,6 +19,7 @@ from pipelines.domain.emissions.fuels import UNIT_NOT_CONVERTIBLE
 from pipelines.domain.emissions.gases import COMPOSITE
 from pipelines.domain.emissions.lookup import Factor
 from pipelines.domain.emissions.rates import ELECTRICITY, Tables
+from pipelines.domain.periods import next_month
 from pipelines.domain.units import UnitTable
 
 METERED, SOLD_ON = "metered", "sold_on"

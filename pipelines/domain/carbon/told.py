@@ -11,16 +11,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.domain.carbon.entries import (
-    CONTRACT,
-    ENTRY_SCHEMA,
-    STREAM,
-    USED,
-    Entry,
-    first_of_month,
-    frame_of,
-    next_month,
-)
+from pipelines.domain.carbon.entries import CONTRACT, ENTRY_SCHEMA, STREAM, USED, Entry, frame_of
+from pipelines.domain.periods import first_of_month, next_month
 
 SPLIT = "split_by_days"
 _AS_TOLD = (

@@ -8,7 +8,6 @@ A column is an unknown as a multiple of its true amount, so that the truth is 1 
 """
 
 import math
-from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
+from pipelines.domain.periods import days_in, first_of_month, next_month
 
 _EQUAL: Final = 1e-6
 _APART: Final = "@"  # between a variable and the figure whose amounts stand for themselves
@@ -179,7 +179,7 @@ class History:
         by_month: defaultdict[date, list[Said]] = defaultdict(list)
         for s in self.said:
             if s.period != "rolling12":
-                by_month[_month(s.starts[0])].append(s)
+                by_month[first_of_month(s.starts[0])].append(s)
         found = {}
         for month in sorted({s.starts[0] for s in self.published if s.period == "month"}):
             unknowns = _unknowns(by_month[month])
@@ -198,9 +198,9 @@ class History:
         for u in sorted(unknowns, key=lambda u: (self.first_said.get(u, -1), u)):
             newest[_months(u)] = u
         chains = [
-            (u, newest[variable, factory, _next_month(start)])
+            (u, newest[variable, factory, next_month(start)])
             for (variable, factory, start), u in sorted(newest.items())
-            if (variable, factory, _next_month(start)) in newest
+            if (variable, factory, next_month(start)) in newest
         ]
         # A month of standstill is not like its neighbours.
         alike = tuple((u, v) for u, v in chains if u.amount > 0 and v.amount > 0)
@@ -250,7 +250,7 @@ class History:
         for unknown in sorted(months):
             days = self.days_of(unknown, self.first_said[unknown])
             rest = unknown.amount - math.fsum(day.amount for day in days.values())
-            complete = len(days) == _days_in(unknown.start)
+            complete = len(days) == days_in(unknown.start)
             small = _close(unknown.amount, unknown.amount - rest)
             if not days or (complete and not small) or (not complete and rest < 0 and not small):
                 continue  # the days that we know are not those that the month was made of
@@ -267,7 +267,7 @@ class History:
         days: defaultdict[tuple[str, date], dict[date, Said]] = defaultdict(dict)
         for s in self.published:
             if s.period == "day":
-                days[_figure(s), _month(s.starts[0])][s.starts[0]] = s
+                days[_figure(s), first_of_month(s.starts[0])][s.starts[0]] = s
         months = defaultdict(list)
         for unknown in sorted(sealed, key=lambda u: (self.first_said.get(u, -1), u)):
             months[_months(unknown)].append(unknown)
@@ -279,7 +279,7 @@ class History:
 
     def _told_by(self, days: Sequence[Said], months: Mapping[_Months, Sequence[Unknown]]) -> Equation | None:
         """Add up the figures of all days of a month; null: a day is missing, or was restated since."""
-        if len(days) < _days_in(days[0].starts[0]):
+        if len(days) < days_in(days[0].starts[0]):
             return None
         terms = {}
         for month, parts in _by_factory(days).items():
@@ -345,7 +345,7 @@ def histories(sealed: Sequence[SealedFigure]) -> dict[str, History]:
 
 
 def _months(unknown: Unknown) -> _Months:
-    return (unknown.variable, unknown.factory, _month(unknown.start))
+    return (unknown.variable, unknown.factory, first_of_month(unknown.start))
 
 
 def _unknowns(said: Iterable[Said]) -> set[Unknown]:
@@ -361,15 +361,3 @@ def _each_once(said: Iterable[Said]) -> list[Said]:
 
 def _close(one: float, other: float) -> bool:
     return abs(one - other) <= _EQUAL * max(abs(one), abs(other))
-
-
-def _month(day: date) -> date:
-    return day.replace(day=1)
-
-
-def _next_month(month: date) -> date:
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
-
-
-def _days_in(month: date) -> int:
-    return monthrange(month.year, month.month)[1]

@@ -9,7 +9,6 @@ something, in steps of 0.1 points.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
 from fractions import Fraction
 from typing import Final
 
@@ -17,14 +16,10 @@ from pipelines.domain.disclosure.exposure import Unknown
 from pipelines.domain.disclosure.probing import MISSED, Breach, Prober
 from pipelines.domain.disclosure.protection import Attacker, CoalitionDemand, Demand, Held, mask_of
 from pipelines.domain.disclosure.tables import Key
+from pipelines.domain.periods import next_month
 
 _STEPS: Final = 1000  # of 0.1 points each
 _MOST_STEPS: Final = 100_000  # beyond a hundredfold move nothing is known any more
-
-
-def next_month(month: date) -> date:
-    """Return the first of the month after."""
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
 def movements(unknowns: Sequence[Unknown], newest: Iterable[Unknown], steps: int) -> list[Held]:

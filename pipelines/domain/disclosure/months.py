@@ -8,31 +8,21 @@ Days on which the same groups were published of the same factories are one class
 of such days is an unknown. That is what keeps a month small; a day that was withheld is a class of its own.
 """
 
-import calendar
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 from pipelines.domain.disclosure.exposing import Exhibit, Exposure, Link, Sums
 from pipelines.domain.disclosure.exposure import Term, Unknown
 from pipelines.domain.disclosure.statements import APART
+from pipelines.domain.periods import days_in, first_of_month
 
 _START = 4  # place of the period's start in a figure's id
 _SAME = 1e-6  # relative: a month and its days are the same amount
 _EXACT = 1e-9
 Who = tuple[str, str, str]
 """Variable, factory, holding."""
-
-
-def first_of(day: date) -> date:
-    """Return the first of a day's month."""
-    return day.replace(day=1)
-
-
-def days_of(month: date) -> list[date]:
-    """Return all days of a month."""
-    return [month + timedelta(days=i) for i in range(calendar.monthrange(month.year, month.month)[1])]
 
 
 def stem_of(figure_id: str) -> str:
@@ -45,11 +35,6 @@ def group_of(figure_id: str) -> str:
     """Return what the same figure of any period has in common with it."""
     parts = figure_id.split("/")
     return "/".join((*parts[: _START - 1], *parts[_START + 1 :]))
-
-
-def month_before(month: date) -> date:
-    """Return the first of the month before."""
-    return (month - timedelta(days=1)).replace(day=1)
 
 
 @dataclass(frozen=True)
@@ -201,7 +186,7 @@ def _link(
     if not known or rest < -_EXACT * abs(whole.amount):
         return None
     parts = tuple(dict.fromkeys(into[u] for u in known))
-    if rest <= _EXACT * abs(whole.amount) and len(known) == len(days_of(month)):
+    if rest <= _EXACT * abs(whole.amount) and len(known) == days_in(month):
         return Link(whole, parts)
     return Link(
         whole, (*parts, whole._replace(variable=f"{whole.variable}{APART}rest", amount=max(0.0, rest)))
@@ -226,7 +211,7 @@ def implied_months(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> list[E
     newest: dict[tuple[str, str, date], dict[date, Exhibit]] = {}
     for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
         day = e.statement.terms[0].unknown.start
-        newest.setdefault((stem_of(e.key[0]), e.key[2], first_of(day)), {})[day] = e
+        newest.setdefault((stem_of(e.key[0]), e.key[2], first_of_month(day)), {})[day] = e
     found = (
         _implied([given[day] for day in sorted(given)], month, known)
         for (_, _, month), given in sorted(newest.items())
@@ -254,7 +239,7 @@ def _implied(
     for e in days:
         for t in e.statement.terms:
             by_factory.setdefault(t.unknown.factory, []).append(t)
-    terms, whole = [], len(days) == len(days_of(month))
+    terms, whole = [], len(days) == days_in(month)
     for factory, parts in sorted(by_factory.items()):
         first, amount = parts[0].unknown, math.fsum(t.unknown.amount for t in parts)
         own = Unknown(first.variable, "month", month, factory, first.holding, amount)

@@ -26,7 +26,6 @@ from pipelines.domain.disclosure.exposure import Statement
 from pipelines.domain.disclosure.linear import LimitReachedError
 from pipelines.domain.disclosure.months import (
     close_month,
-    days_of,
     implied_months,
     stem_of,
     unfinished,
@@ -38,6 +37,7 @@ from pipelines.domain.disclosure.secondary import Problem, choose_withheld
 from pipelines.domain.disclosure.siblings import Judge, Sibling, SiblingSums, families
 from pipelines.domain.disclosure.so_far import MonthsSoFar
 from pipelines.domain.disclosure.tables import Key
+from pipelines.domain.periods import days_in
 
 EVERYBODY: Final = "cluster"
 DAY: Final = "day"
@@ -118,7 +118,7 @@ class NightSystems:
         found = {SystemKey(variable, DAY, start)}
         if (variable, month) in self._months:
             found.add(SystemKey(variable, CLOSE, month))
-        whole = len(self._days[variable, stem_of(statement.figure_id), month]) == len(days_of(month))
+        whole = len(self._days[variable, stem_of(statement.figure_id), month]) == days_in(month)
         if whole:
             return found | chain
         if self._percent is not None and self._so_far.may_tell(

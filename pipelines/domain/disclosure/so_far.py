@@ -15,7 +15,8 @@ from datetime import date
 from fractions import Fraction
 
 from pipelines.domain.disclosure.exposure import Statement
-from pipelines.domain.disclosure.months import first_of, group_of, month_before
+from pipelines.domain.disclosure.months import group_of
+from pipelines.domain.periods import first_of_month, months_after
 
 Figure = tuple[str, date, str]
 """Variable, month, and what a figure of any period has in common."""
@@ -39,7 +40,7 @@ class MonthsSoFar:
 
     def _learn(self, variable: str, statement: Statement) -> None:
         start = statement.terms[0].unknown.start
-        month, group = first_of(start), group_of(statement.figure_id)
+        month, group = first_of_month(start), group_of(statement.figure_id)
         self._months[variable, month].add(group)
         self._made_of[variable, month, group] |= {t.unknown.factory for t in statement.terms}
         of_a_day = statement.terms[0].unknown.period == "day"
@@ -63,7 +64,7 @@ class MonthsSoFar:
             move: by how much amounts are taken to move at most [%].
             protected: widest half-width of a holding's protection interval [%].
         """
-        last = month_before(month)
+        last = months_after(month, -1)
         before = {g: self._made_of[variable, last, g] for g in self._months[variable, last]}
         now = {g: self._made_of[variable, month, g] for g in self._months[variable, month]}
         if not before or before == now:
