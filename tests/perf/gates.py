@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any, Literal
@@ -137,7 +137,39 @@ def night(
     return found
 
 
+def rules(number: int) -> ReleaseRules:
+    """Return by what a night is judged."""
+    return ReleaseRules(POLICY, BOOK.elements, lambda _kpi, _day: frozenset(), number)
+
+
 def judged(candidates: Sequence[Candidate], past: Sequence[SealedFigure], number: int) -> list[SealedFigure]:
     """Judge one night."""
-    rules = ReleaseRules(POLICY, BOOK.elements, lambda _kpi, _day: frozenset(), number)
-    return list(judge(candidates, past, rules).values())
+    return list(judge(candidates, past, rules(number)).values())
+
+
+def without(place: Town, factory: str) -> Town:
+    """Return a cluster before a factory joined it."""
+    days = {name: day for name, day in place.days.items() if name != factory}
+    groups = {key: [f for f in factories if f != factory] for key, factories in place.groups.items()}
+    return Town(days, {key: factories for key, factories in groups.items() if factories})
+
+
+def year_before(sealed: Sequence[SealedFigure], day: date) -> list[SealedFigure]:
+    """Return a year of nights that said of their days what these figures say of a day."""
+    return [_moved(figure, day - timedelta(days=ago), -ago) for ago in range(365, 0, -1) for figure in sealed]
+
+
+def _moved(figure: SealedFigure, day: date, known_at_us: int) -> SealedFigure:
+    def stamped(text: str) -> str:
+        return "/".join((*(parts := text.split("/"))[:4], str(day), *parts[5:]))
+
+    statements = tuple(
+        replace(
+            statement,
+            figure_id=stamped(statement.figure_id),
+            terms=tuple(t._replace(unknown=t.unknown._replace(start=day)) for t in statement.terms),
+        )
+        for statement in figure.statements
+    )
+    moved = replace(figure, figure_id=stamped(figure.figure_id), known_at_us=known_at_us)
+    return replace(moved, statements=statements)

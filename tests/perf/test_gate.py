@@ -7,7 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from pipelines.domain.disclosure.exposure import SealedFigure
-from tests.perf.gates import Town, judged, month_of, night, town, varied
+from pipelines.domain.disclosure.release import admits
+from pipelines.domain.disclosure.sealed import figure_from_json, figure_to_json
+from tests.perf.gates import Town, judged, month_of, night, rules, town, varied, without, year_before
 from tests.perf.harness import tell
 
 pytestmark = pytest.mark.perf
@@ -32,6 +34,35 @@ def test_a_plain_night_of_31_members_takes_less_than_a_minute(*, medians: bool) 
     told = {"gate": "plain night", "members": 31, "figures": len(candidates)}
     tell({**told, "published": published(sealed), "cpu_seconds": round(seconds, 1)})
     assert seconds <= 60
+
+
+def test_a_plain_night_after_a_year_of_nights_takes_less_than_a_minute() -> None:
+    past = year_before(judged(night(town(31), "day", MAY), [], 1), MAY)
+    texts = [figure_to_json(figure) for figure in past]
+    candidates = night(varied(town(31), 0.1, 1), "day", MAY)
+    start = time.process_time()
+    sealed = judged(candidates, [figure_from_json(text) for text in texts], 2)
+    seconds = time.process_time() - start
+    told = {"gate": "plain night after a year", "members": 31, "earlier_figures": len(past)}
+    tell({**told, "published": published(sealed), "cpu_seconds": round(seconds, 1)})
+    assert seconds <= 60
+
+
+def test_deciding_after_a_year_which_figures_a_newcomer_enters_takes_less_than_five_minutes() -> None:
+    place, newcomer = town(31), "f030"
+    before = without(place, newcomer)
+    past = year_before(judged(night(before, "day", MAY), [], 1), MAY)
+    past += judged(night(month_of([before] * 31), "month", MAY), past, 2)
+    june = MAY + timedelta(days=31)
+    wide = {c.figure_id: c for c in night(month_of([place] * 30), "month", june)}
+    common = {c.figure_id: c for c in night(month_of([before] * 30), "month", june)}
+    entered = [i for i, c in wide.items() if newcomer in c.panel and i in common]
+    start = time.process_time()
+    admitted = sum(admits(wide[i], common[i], past, rules(3)) for i in entered)
+    seconds = time.process_time() - start
+    told = {"gate": "a newcomer after a year", "members": 31, "earlier_figures": len(past)}
+    tell({**told, "asked": len(entered), "admitted": admitted, "cpu_seconds": round(seconds, 1)})
+    assert seconds <= 300
 
 
 def test_a_months_close_of_31_members_takes_less_than_five_minutes() -> None:

@@ -14,12 +14,12 @@ from typing import Final
 
 from pipelines.domain.cluster import DisclosurePolicy
 from pipelines.domain.disclosure.candidates import Candidate, Contribution
-from pipelines.domain.disclosure.exposing import Exhibit, Guard
+from pipelines.domain.disclosure.exposing import Exhibit, Guard, variable_of
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
 from pipelines.domain.disclosure.identities import Member, Place, place_of, withhold_by_formula
 from pipelines.domain.disclosure.night_systems import EVERYBODY, PERSISTENT, NightSystems, Shown, SystemKey
-from pipelines.domain.disclosure.statements import Amounts, Draft, draft
+from pipelines.domain.disclosure.statements import Amounts, Draft, draft, tellings_of
 from pipelines.domain.kpi_formulas import Element
 
 SECONDARY: Final = "secondary"
@@ -113,9 +113,12 @@ def admits(
     """
     if not checks.persistence:
         return True
+    # A night asks this of every figure with newcomers: what other variables said would be read each time.
+    variables = {t.subject.variable for t in tellings_of(wide, rules.elements)}
+    related = [f for f in past if any(variable_of(s) in variables for s in f.statements)]
 
     def passes(candidate: Candidate) -> bool:
-        return judge([candidate], past, rules, checks)[candidate.figure_id].decision == "publish"
+        return judge([candidate], related, rules, checks)[candidate.figure_id].decision == "publish"
 
     return passes(wide) or not passes(common)
 
