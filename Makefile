@@ -35,7 +35,7 @@ nightly: setup
 	$(BIN)/digital-cluster-flow nightly --demo --source $(SOURCE) $(AS_OF_FLAG)
 
 test: setup-test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not perf and not faults and not audit_sim"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not perf and not faults and not audit_sim"
 
 lint: setup-test
 	$(BIN)/ruff check .
