@@ -21,13 +21,15 @@ NO_INSTRUMENTS = "no_instruments_recorded"
 NO_RESIDUAL_MIX = "no_residual_mix"
 """No residual mix is published for Korea: the market-based figure takes the grid average."""
 
-ELECTRICITY_CATEGORY = "2.1"
+DIRECT_CATEGORY, ELECTRICITY_CATEGORY, BOUGHT_HEAT_CATEGORY = "1", "2.1", "2.2"
+TRANSPORT_CATEGORY, PRODUCTS_CATEGORY = "3", "4"
+NO_CATEGORY = "-"
 CATEGORIES: Mapping[str, str] = {
-    "1": "direct emissions and removals",
+    DIRECT_CATEGORY: "direct emissions and removals",
     ELECTRICITY_CATEGORY: "indirect emissions from imported electricity",
-    "2.2": "indirect emissions from imported energy other than electricity",
-    "3": "indirect emissions from transportation",
-    "4": "indirect emissions from products used by the organisation",
+    BOUGHT_HEAT_CATEGORY: "indirect emissions from imported energy other than electricity",
+    TRANSPORT_CATEGORY: "indirect emissions from transportation",
+    PRODUCTS_CATEGORY: "indirect emissions from products used by the organisation",
     "5": "indirect emissions from the use of products of the organisation",
     "6": "indirect emissions from other sources",
 }
@@ -43,8 +45,8 @@ class InventoryLine:
     Args:
         factory: whose source it is.
         activity: what emits, as the factor tables name it.
-        scope: 1, 2 or 3.
-        category: a key of CATEGORIES.
+        scope: 1, 2 or 3; -: none by itself, or not known.
+        category: a key of CATEGORIES; -: of no scope.
         method: location or market of scope 2; - else.
         amount: of the activity, in `unit`; null: not known.
         masses_kg: gas -> its mass [kg]; empty where a composite factor tells no gases apart.
@@ -57,6 +59,17 @@ class InventoryLine:
         coverage: share of the period that was measured; null: not metered.
         provisional: whether it may still change by itself.
         reasons: codes.
+        activity_id: its id in the ledger; null: not from there.
+        month: first local date of its month; null: of the whole period.
+        flow: used, leaked, charged, recovered, bought, sold or contract; null: not told.
+        source: meter or stream; null: not told.
+        co2_biogenic_kg: CO2 of biomass [kg], never in `co2e_kg`; null: none, or not known.
+        factor_match: exact, fallback or none; null: it needs no factor.
+        counterpart: factory that it was bought from or sold to. transfer_id: of that sale; null: none.
+        matched: whether the other side says the same; null: no transfer.
+        instrument: rec, ppa, green_premium ... certificate_id: its id. claimed_kwh: by it; null: none.
+        emits: false: named, but its emissions are told elsewhere or by others (`reasons` say why); it is in
+            no total.
     """
 
     factory: str
@@ -77,6 +90,19 @@ class InventoryLine:
     coverage: float | None
     provisional: bool
     reasons: tuple[str, ...]
+    activity_id: str | None = None
+    month: date | None = None
+    flow: str | None = None
+    source: str | None = None
+    co2_biogenic_kg: float | None = None
+    factor_match: str | None = None
+    counterpart: str | None = None
+    transfer_id: str | None = None
+    matched: bool | None = None
+    instrument: str | None = None
+    certificate_id: str | None = None
+    claimed_kwh: float | None = None
+    emits: bool = True
 
 
 @dataclass(frozen=True)
