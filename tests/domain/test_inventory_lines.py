@@ -76,6 +76,17 @@ def test_an_activity_that_no_table_knows_is_unknown_and_not_nothing() -> None:
     assert (line.emits, line.category, line.co2e_kg, line.factor_ids) == (True, "-", None, ())
 
 
+def test_a_meters_coverage_is_a_share_of_the_whole_month() -> None:
+    # 8 of May's 31 days have facts, of whose hours 95 % were measured.
+    meter = {
+        "activity_id": "m", "activity": "electricity", "amount": 5.0, "unit": "kWh", "source": "meter",
+        "coverage": 0.95, "start": date(2022, 5, 3), "end": date(2022, 5, 11),
+    }  # fmt: skip
+    line = BURNT | {"activity_id": "m", "scope": "2", "method": "location"}
+    assert inventory_lines(lines(line), activities(meter))[0].coverage == 0.95 * 8 / 31
+    assert inventory_lines(lines(BURNT), activities(DIESEL))[0].coverage is None
+
+
 def test_what_was_withdrawn_is_no_line() -> None:
     gone = {"activity_id": "d1", "scope": "1", "reason": "withdrawn"}
     assert inventory_lines(lines(gone), activities(DIESEL)) == ()

@@ -20,12 +20,14 @@ from pipelines.domain.emissions.inventory import (
     InventoryLine,
 )
 from pipelines.domain.emissions.rates import ELECTRICITY
+from pipelines.domain.periods import days_in
 
 WITHDRAWN = "withdrawn"
 _PLACE = ["factory", "month", "activity_id"]
 _OF_THE_ACTIVITY = (
     "activity", "amount", "unit", "flow", "source", "counterpart", "transfer_id", "certificate_id",
-    "instrument", "claimed_kwh", "coverage",
+    "instrument", "claimed_kwh", "coverage", "start", "end", "supplier_kg_per_unit",
+    "estimated_share",
 )  # fmt: skip
 _GASES = {"co2_kg": "CO2", "ch4_kg": "CH4", "n2o_kg": "N2O"}
 _TRANSPORT = frozenset({"freight", "transport"})
@@ -90,7 +92,7 @@ def _line(row: Mapping[str, Any]) -> InventoryLine:
         tier=None if row["tier"] is None else str(row["tier"]),
         uncertainty_low_pct=row["uncertainty_low_pct"],
         uncertainty_high_pct=row["uncertainty_high_pct"],
-        coverage=row["coverage"],
+        coverage=_coverage(row),
         provisional=row["provisional"],
         reasons=tuple(row["reason"].split(";")) if row["reason"] else (),
         activity_id=row["activity_id"],
@@ -105,8 +107,19 @@ def _line(row: Mapping[str, Any]) -> InventoryLine:
         instrument=row["instrument"],
         certificate_id=row["certificate_id"],
         claimed_kwh=row["claimed_kwh"],
+        supplier_kg_per_unit=row["supplier_kg_per_unit"],
+        quality=row["quality"],
+        estimated_share=row["estimated_share"],
         emits=row["factor_match"] is not None,
     )
+
+
+def _coverage(row: Mapping[str, Any]) -> float | None:
+    """Return the measured share of the whole month: the ledger's is of the metered days."""
+    if row["coverage"] is None:
+        return None
+    share: float = row["coverage"] * (row["end"] - row["start"]).days / days_in(row["month"])
+    return share
 
 
 def _masses(row: Mapping[str, Any]) -> dict[str, float]:
