@@ -25,6 +25,7 @@ from pipelines.cli.kpis import kpis_app
 from pipelines.cli.ledger import ledger_app
 from pipelines.cli.liveness import liveness
 from pipelines.cli.policy import policy_app
+from pipelines.cli.products import products_app
 from pipelines.cli.suspects import suspects_app
 from pipelines.cli.templates import templates_app
 from pipelines.cli.trace import trace
@@ -61,6 +62,7 @@ app.add_typer(emissions_app, name="emissions")
 app.command()(restate)
 app.add_typer(statements_app, name="statements")
 app.add_typer(factors_app, name="factors")
+app.add_typer(products_app, name="products")
 
 
 def main() -> None:

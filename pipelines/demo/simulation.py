@@ -17,6 +17,7 @@ from pipelines.demo.gateway import Message, deliver, topic_of
 from pipelines.demo.mishaps import DEMO_MISHAPS, Mishap, Spoiler, planted
 from pipelines.demo.plants import PLANTS, Plant
 from pipelines.demo.power import PlantDay, Steps, live_through
+from pipelines.demo.product_sheets import tell_products
 from pipelines.demo.registers import RegisterState, opened, run_register
 from pipelines.demo.truth import (
     Truth,
@@ -159,7 +160,8 @@ def _run_plant(
             good = [m for m in ghosts if m.poison is None]
             books = deliver(seed, cluster, plant, today.day, tell_books(telling, stock))
             carbon = deliver(seed, cluster, plant, today.day, tell_carbon(telling))
-            messages.extend(spoiler.lost([*sent, *good, *books, *carbon], telling.start_us))
+            sheets = deliver(seed, cluster, plant, today.day, tell_products(telling))
+            messages.extend(spoiler.lost([*sent, *good, *books, *carbon, *sheets], telling.start_us))
             totals.extend(true_day(telling, before, stock))
             lived.append(today)
         _count_on(today, counted)

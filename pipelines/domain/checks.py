@@ -27,6 +27,7 @@ REASONS = (
     "before_joined",
     "not_finite",
     "negative_amount",
+    "not_a_share",
     "unknown_carrier",
     "unknown_kind",
     "unknown_unit",
@@ -49,8 +50,10 @@ _AMOUNTS = {
     "order": ("quantity",),
     "shipment": ("load_t", "capacity_t", "distance_km", "cost_krw"),
     "event": ("worked_h", "attended_h", "headcount", "cost_krw"),
-    "product": ("quantity",),
+    "product": ("quantity", "mass_kg_per_unit"),
 }
+_AMOUNTS_OF_ITEMS = {"inputs": ("amount_per_unit",)}
+_SHARES_OF_ITEMS = {"inputs": ("primary_share",)}
 _WORDS = {"order": ("step", ORDER_STEPS), "event": ("kind", SAFETY_KINDS)}
 _WEEKDAYS = 7
 _MINUTES_OF_TWO_DAYS = 2 * 1440
@@ -106,6 +109,7 @@ def reasons(rows: pl.DataFrame, rules: RowRules) -> pl.DataFrame:
         *_time_checks(rules),
         *_finite_checks(rows, unfolded),
         *_operations_checks(rows),
+        *_item_checks(unfolded),
         *_unit_checks(judged, unfolded, rules.unit_multipliers),
         *_period_checks(rows),
         *_calendar_checks(rows, unfolded),
@@ -184,6 +188,28 @@ def _operations_checks(rows: pl.DataFrame) -> list[Check]:
             (~pl.col(name).is_in(words), "unknown_kind", f"{name} is not one of {', '.join(words)}")
             for owner, (name, words) in _WORDS.items()
             if {owner, name} <= columns
+        ),
+    ]
+
+
+def _item_checks(items: Items) -> list[Check]:
+    """Check amounts and shares of listed items."""
+    return [
+        *(
+            (_rows_of(items[of].filter(pl.col(name) < 0)), "negative_amount", f"{of}.{name} is negative")
+            for of, names in _AMOUNTS_OF_ITEMS.items()
+            if of in items
+            for name in names
+        ),
+        *(
+            (
+                _rows_of(items[of].filter(~pl.col(name).is_between(0, 1))),
+                "not_a_share",
+                f"{of}.{name} is not between 0 and 1",
+            )
+            for of, names in _SHARES_OF_ITEMS.items()
+            if of in items
+            for name in names
         ),
     ]
 

@@ -45,6 +45,7 @@ STREAMS: dict[str, Stream] = {
         Stream("safety", "safety"),
         Stream("stock", "stock"),
         Stream("costs", "costs"),
+        Stream("products", "products", event_time="valid_from"),
     )
 }
 

@@ -127,5 +127,5 @@ def test_progress_is_told_after_each_topic(
         demo_cluster, CLOCK - timedelta(days=2), sink, log, "b", history,
         factories=["chorok"], progress=lambda *step: told.append(step),
     )  # fmt: skip
-    assert [done for _, done, _ in told] == list(range(1, 11))
-    assert {count for _, _, count in told} == {10}
+    assert [done for _, done, _ in told] == list(range(1, 12))
+    assert {count for _, _, count in told} == {11}

@@ -88,7 +88,7 @@ def test_ids_that_were_given_out_never_change() -> None:
     assert given == {
         "energy": 1, "states": 2, "counts": 3, "orders": 4, "shipments": 5, "activities": 6, "safety": 7,
         "profile": 8, "dead_letter": 9, "hourly_energy": 10, "kpi": 11, "benchmark": 12,
-        "emission_statement": 13, "stock": 15, "costs": 16,
+        "emission_statement": 13, "stock": 15, "costs": 16, "products": 21,
     }  # fmt: skip
     later = {(name, version): schema_id for name, vs in history().items() for version, schema_id, _ in vs[1:]}
     assert later.items() >= {("profile", 2): 14, ("benchmark", 2): 19, ("activities", 2): 20}.items()

@@ -4,7 +4,7 @@ Belongs here: the frozen form between the ledger and the formats. Does not belon
 shared out (pipelines.domain.emissions.allocation), what a format asks (pipelines.publish.product_formats).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
@@ -14,6 +14,7 @@ from pipelines.domain.emissions.inventory import InventoryLine
 
 MASS, UNITS, MACHINE_HOURS = "mass", "units", "machine_hours"
 METHODS = (MASS, UNITS, MACHINE_HOURS)
+UNSTATED = "unstated"
 GATE_TO_GATE, CRADLE_TO_GATE = "gate_to_gate", "cradle_to_gate"
 
 
@@ -57,6 +58,26 @@ class SupplierInput:
 
 
 @dataclass(frozen=True)
+class PartPerUnit:
+    """A part of a unit's footprint; parts of different GWP sets, or of both methods, are never added.
+
+    Args:
+        part: scope_1, scope_2, scope_3 or inputs.
+        method: location or market of scope 2; - else.
+        gwp_set: by which gases were added; `unstated`.
+        kg_per_unit: [kg CO2e per product unit]; null: something in it isn't known.
+        primary_share: share of it, by emissions, whose amounts were measured or told (of inputs: that the
+            suppliers call primary); null: not known.
+    """
+
+    part: str
+    method: str
+    gwp_set: str
+    kg_per_unit: Fraction | None
+    primary_share: Fraction | None
+
+
+@dataclass(frozen=True)
 class ProductFootprint:
     """Emissions of a product in a factory and period.
 
@@ -78,6 +99,7 @@ class ProductFootprint:
         inputs_complete: whether the firm says that `inputs` name everything that it buys for it.
         factors: rows of the factor table that were used.
         known_at: newest nominal time of the rows that it rests on.
+        about: what only the operator tells: the fields that a format asks for.
     """
 
     cluster: str
@@ -105,3 +127,68 @@ class ProductFootprint:
         """Say what it covers: cradle to gate only if suppliers' inputs are complete and each is known."""
         known = all(one.kg_per_unit is not None for one in self.inputs)
         return CRADLE_TO_GATE if self.inputs_complete and known else GATE_TO_GATE
+
+    @property
+    def provisional(self) -> bool:
+        """Say whether some line may still change by itself."""
+        return any(line.provisional for line in self.lines)
+
+    def own_per_unit(self) -> tuple[PartPerUnit, ...]:
+        """Return what the factory's own gates bring into a unit, by scope, method and GWP set, unrounded."""
+        parts: dict[tuple[str, str, str], list[InventoryLine]] = {}
+        for line in self.lines:
+            parts.setdefault((line.scope, line.method, line.gwp_set or UNSTATED), []).append(line)
+        quantity = Fraction(repr(self.quantity))
+        return tuple(
+            PartPerUnit(f"scope_{scope}", method, gwp_set, _per_unit(lines, quantity), _own_primary(lines))
+            for (scope, method, gwp_set), lines in sorted(parts.items())
+        )
+
+    def inputs_per_unit(self) -> tuple[PartPerUnit, ...]:
+        """Return what supplied inputs bring into a unit, by GWP set, unrounded."""
+        parts: dict[str, list[SupplierInput]] = {}
+        for one in self.inputs:
+            parts.setdefault(one.gwp_set or UNSTATED, []).append(one)
+        return tuple(
+            PartPerUnit("inputs", "-", gwp_set, _total(given), _supplied_primary(given))
+            for gwp_set, given in sorted(parts.items())
+        )
+
+
+def _per_unit(lines: Sequence[InventoryLine], quantity: Fraction) -> Fraction | None:
+    if not quantity or any(line.co2e_kg is None for line in lines):
+        return None
+    return sum((Fraction(line.co2e_kg or 0.0) for line in lines), Fraction(0)) / quantity
+
+
+def _total(inputs: Sequence[SupplierInput]) -> Fraction | None:
+    brought = [one.kg_per_product_unit for one in inputs]
+    return None if None in brought else sum((kg for kg in brought if kg is not None), Fraction(0))
+
+
+def _own_primary(lines: Sequence[InventoryLine]) -> Fraction | None:
+    """Return the share of emissions whose amounts were measured, or told by the firm, and not estimated."""
+    return weighted_share((line.co2e_kg, 1.0 - (line.estimated_share or 0.0)) for line in lines)
+
+
+def _supplied_primary(inputs: Sequence[SupplierInput]) -> Fraction | None:
+    return weighted_share((one.kg_per_product_unit, one.primary_share) for one in inputs)
+
+
+def weighted_share(parts: Iterable[tuple[float | Fraction | None, float | None]]) -> Fraction | None:
+    """Return a share weighted by emissions; null: an emission or a share isn't known, or nothing is emitted.
+
+    Args:
+        parts: emissions, and the share of them (0 to 1).
+
+    Source: PACT Methodology, version 3, primary data share: by emissions, not by number of data.
+    """
+    given = list(parts)
+    if any(kg is None or share is None for kg, share in given):
+        return None
+    weights = [abs(Fraction(kg or 0)) for kg, _ in given]
+    whole = sum(weights, Fraction(0))
+    if not whole:
+        return None
+    of_shares = (Fraction(repr(share)) for _, share in given)
+    return sum((w * share for w, share in zip(weights, of_shares, strict=True)), Fraction(0)) / whole
