@@ -76,12 +76,14 @@ class Output:
         end: first local date after the last one.
         quantity: [unit of its product class].
         provisional: whether a day of it is not final.
+        days_counted: local dates with counts; null: not counted, somebody told the quantity.
     """
 
     start: date
     end: date
     quantity: float
     provisional: bool = False
+    days_counted: int | None = None
 
 
 @dataclass(frozen=True)
