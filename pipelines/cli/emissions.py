@@ -71,7 +71,7 @@ def estimate_emissions(
         str | None, typer.Option("--as-of", help="The run's clock (ISO 8601 with offset); default: now.")
     ] = None,
 ) -> None:
-    """Estimate a month's electricity from the released figures of peers, or say why not, as CSV."""
+    """Estimate a month's electricity from released figures of peers: for the hub's engineer, as CSV."""
     from pipelines.cli import open_reader
     from pipelines.jobs.estimate_command import estimate_asked
 

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.domain.disclosure.ledger import RELEASE_SCHEMA
+from pipelines.domain.disclosure.ledger import RELEASE_SCHEMA, append_entries
 from pipelines.domain.emissions.peer_estimate import (
+    KPI,
     Output,
     PeerBenchmark,
     PeerEstimate,
@@ -22,6 +24,7 @@ from pipelines.domain.emissions.peer_estimate import (
     estimate,
 )
 from pipelines.domain.order_statistics import order_statistics
+from tests.domain.comparing import NIGHT, cluster, night, row
 
 NOVEMBER = Output(date(2025, 11, 1), date(2025, 12, 1), 1000.0)
 FIGURE = PeerBenchmark(
@@ -103,13 +106,38 @@ def test_an_open_output_or_figure_makes_the_estimate_provisional() -> None:
 
 
 def test_a_row_of_the_ledger_is_read_as_it_is_released() -> None:
-    row = dict.fromkeys(RELEASE_SCHEMA) | {
+    entry = dict.fromkeys(RELEASE_SCHEMA) | {
         "figure_id": "f", "revision": 3, "status": "published", "statistic": "order_statistic", "value": 1.5,
         "p33": 1.4, "p67": 1.7, "p25": 1.2, "grid_step": 0.1, "provisional": False,
     }  # fmt: skip
-    assert benchmark_of(row) == PeerBenchmark(
+    assert benchmark_of(entry) == PeerBenchmark(
         "f", 3, "published", "order_statistic", 1.5, None, (1.4, 1.7), 0.1, provisional=False
     )
+
+
+@pytest.mark.parametrize(
+    ("holdings", "expected"),
+    [(4, "too_few_peers"), (8, "quartiles_missing"), (9, "thirds"), (18, "quartiles")],
+)
+def test_a_month_as_the_gate_releases_it_carries_as_much_as_its_holdings_do(
+    holdings: int, expected: str
+) -> None:
+    who = cluster("abcdefghijklmnopqr"[:holdings])
+    month = {"day": date(2025, 11, 1), "period": "month"}
+    rows = [row(n, KPI, 700.0 + 50 * n, 1000.0, **month) for n in range(holdings)]
+    december = NIGHT + timedelta(days=30)
+    released = night(rows, who, (date(2025, 11, 1), "month"), known_at=december)
+    entered = append_entries(pl.DataFrame(schema=RELEASE_SCHEMA), released.figures, december)
+    figure_id = f"demo/process/forming/month/2025-11-01/{KPI}@1"
+    found = estimate(
+        NOVEMBER, benchmark_of(entered.row(by_predicate=pl.col("figure_id") == figure_id, named=True))
+    )
+    if isinstance(found, Refusal):
+        assert found.reasons == (expected,)
+    else:
+        assert found.spread == expected
+        # The middle of 0.70, 0.75 ...: 0.90 of nine, (1.10 + 1.15) / 2 -> 1.10 of eighteen (half to even).
+        assert found.energy_kwh == {9: 900.0, 18: 1100.0}[holdings]
 
 
 steps = st.sampled_from([0.01, 0.05, 0.5, 20.0])
