@@ -1,4 +1,4 @@
-"""The menu of emissions from files: `digital-cluster emissions ...`. Parses, calls; no logic."""
+"""The menu of emissions from files and of estimates: `digital-cluster emissions`. Parses, calls; no logic."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,14 @@ AcceptOption = Annotated[
     list[str] | None, typer.Option("--accept", metavar="ROW_ID", help="Unconfirmed row to accept.")
 ]
 
-emissions_app = typer.Typer(no_args_is_help=True, help="Emissions from files.")
+emissions_app = typer.Typer(
+    no_args_is_help=True, help="Emissions from files, and estimates where no meter is."
+)
 
 
 @emissions_app.callback()
 def emissions() -> None:
-    """Emissions from files."""
+    """Emissions from files, and estimates where no meter is."""
 
 
 @emissions_app.command("evaluate")
@@ -54,3 +56,24 @@ def evaluate_emissions(  # noqa: PLR0913, PLR0917 # the options of the command
         purpose, tuple(accept_instrument or ()), as_of, gwp, methane_origin, tuple(use or ())
     )
     emission_files.evaluate_file(activities, files, options, out)
+
+
+@emissions_app.command("estimate")
+def estimate_emissions(
+    factory: Annotated[str, typer.Option(help="Id of a factory without an electricity meter.")],
+    period: Annotated[str, typer.Option(help="Month, like 2025-11.")],
+    output: Annotated[
+        float | None, typer.Option(min=0, help="What it made; default: what its machines counted.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of --output.")] = None,
+    cluster: Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The run's clock (ISO 8601 with offset); default: now.")
+    ] = None,
+) -> None:
+    """Estimate a month's electricity from released figures of peers: for the hub's engineer, as CSV."""
+    from pipelines.cli import open_reader
+    from pipelines.jobs.estimate_command import estimate_asked
+
+    asked = estimate_asked(open_reader(cluster, as_of), factory, period, output, unit)
+    typer.echo(asked.write_csv(), nl=False)

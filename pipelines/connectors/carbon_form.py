@@ -39,9 +39,10 @@ class CarbonForm(StrictForm):
     significance_percent: Fraction = Field(Fraction(5), gt=0)
     exclusions: tuple[_Exclusion, ...] = ()
     leased: tuple[Text, ...] = ()
+    estimate_unmetered: tuple[Text, ...] = ()
 
     def refuse_strangers(self, factories: Collection[str]) -> None:
-        """Refuse factories that the cluster doesn't have: misspelt, nothing would be left out.
+        """Refuse factories that the cluster doesn't have: misspelt, they would change nothing.
 
         Raises:
             FieldError: names the field.
@@ -50,9 +51,10 @@ class CarbonForm(StrictForm):
             if exclusion.factory not in factories:
                 field = f"carbon.exclusions.{place}.factory"
                 raise FieldError(field, f"{exclusion.factory} is no factory of the cluster")
-        for place, factory in enumerate(self.leased):
-            if factory not in factories:
-                raise FieldError(f"carbon.leased.{place}", f"{factory} is no factory of the cluster")
+        for key in ("leased", "estimate_unmetered"):
+            for place, factory in enumerate(getattr(self, key)):
+                if factory not in factories:
+                    raise FieldError(f"carbon.{key}.{place}", f"{factory} is no factory of the cluster")
 
     def policy(self) -> CarbonPolicy:
         """Return the frozen facts."""
@@ -64,4 +66,5 @@ class CarbonForm(StrictForm):
             self.significance_percent,
             tuple((e.factory, e.activity, e.reason) for e in self.exclusions),
             self.leased,
+            self.estimate_unmetered,
         )

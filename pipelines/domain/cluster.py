@@ -187,6 +187,7 @@ class CarbonPolicy:
         significance_percent: from how much a change is significant [% of what was stated].
         exclusions: (factory, activity or null for all, reason) that statements leave out.
         leased: factories on leased sites.
+        estimate_unmetered: factories whose electricity is estimated from peers where no meter measures it.
     """
 
     approach: str = "operational_control"
@@ -196,6 +197,7 @@ class CarbonPolicy:
     significance_percent: Fraction = Fraction(5)
     exclusions: tuple[tuple[str, str | None, str], ...] = ()
     leased: tuple[str, ...] = ()
+    estimate_unmetered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

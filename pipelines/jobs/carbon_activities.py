@@ -1,4 +1,4 @@
-"""The activity ledger: the table activities, from hourly facts and from what factories told.
+"""The activity ledger: the table activities, from hourly facts, what factories told, and peers.
 
 Belongs here: which months a night computes anew, and the commit. Does not belong here: how activities are
 made (pipelines.domain.carbon), what they emit (pipelines.jobs.carbon).
@@ -9,12 +9,13 @@ from datetime import date
 import polars as pl
 
 from pipelines.connectors.store import OpenTable
-from pipelines.domain.carbon.entries import METER, STREAM
+from pipelines.domain.carbon.entries import ENTRY_COLUMNS, ESTIMATE, METER, STREAM
 from pipelines.domain.carbon.metered import metered_activities
 from pipelines.domain.carbon.told import told_activities
 from pipelines.domain.periods import first_of_month, next_month
 from pipelines.jobs.factor_choices import choose_for_new_months
 from pipelines.jobs.night import Night
+from pipelines.jobs.peer_estimates import electricity_known, estimated_activities
 from pipelines.jobs.profiles import read_profiles, zones_of
 from pipelines.jobs.versions import new_versions, newest
 from pipelines.schemas.tables import ACTIVITIES, FACTS_ENERGY, RAW
@@ -46,6 +47,9 @@ def derive_activities(night: Night) -> int:
         zones = dict(zones_of(night).select("factory", "zone").iter_rows())
         parts.append(told_activities(told.scan().collect(), zones))
         scope |= pl.col("source") == STREAM
+    untouched = newest(stored, PLACE).filter(~scope).select(ENTRY_COLUMNS)
+    parts.append(estimated_activities(night, electricity_known(pl.concat([untouched, *parts]))))
+    scope |= pl.col("source") == ESTIMATE
     computed = pl.concat(parts)
     fresh = _fresh(_with_withdrawn(computed, stored.filter(scope)), stored, night)
     if fresh.height:

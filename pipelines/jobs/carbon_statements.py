@@ -128,6 +128,7 @@ def _row(one: Statement, said: Account, made: Sum, purposes: str) -> dict[str, A
         "co2e_kg": rounded(total.co2e_kg),
         "gwp_set": total.gwp_set or "unstated",
         **percent_columns(total.percent),
+        "estimated_co2e_kg": rounded(made.estimated_kg),
         "activities": made.activities,
         "coverage": said.coverage,
         "estimated_share": said.estimated_share,

@@ -129,6 +129,18 @@ def choose_for_new_months(night: Night, months: Iterable[date]) -> None:
         append_choices(choices, dict.fromkeys(fresh, chosen), None, night)
 
 
+def basis_for(night: Night, month: date) -> Basis:
+    """Return by what a month is computed; of one without a choice, what would be chosen tonight."""
+    choices = Choices(night.store)
+    chosen = choices.of_months().get(month)
+    if chosen is not None:
+        return choices.basis(chosen)
+    policy = night.cluster.carbon
+    tables = _tables(_text(known_tables(night, choices.own_rows())))
+    accepted = policy.accepted_instruments
+    return Basis(tables, Request(_PURPOSE, None, policy.gwp_set, accepted_instruments=accepted))
+
+
 def choose_anew(
     night: Night, months: Iterable[date], added: Frames, gwp_set: str | None, note: str
 ) -> list[date]:

@@ -76,7 +76,9 @@ READS: Final[Mapping[str, tuple[Table, ...]]] = {
     "profiles": (),
     "events": (_PROFILE,),
     "facts": (*_EVENTS, _PROFILE, ACCEPTED_SUSPECTS),
-    "emissions": (RAW["activities"], FACTS_ENERGY, FACTOR_CHOICES, FACTOR_SETS, _PROFILE),
+    "emissions": (
+        RAW["activities"], FACTS_ENERGY, FACTS_MACHINE, RELEASES, FACTOR_CHOICES, FACTOR_SETS, _PROFILE,
+    ),
     "carbon": (
         ACTIVITIES, FACTS_HISTORY, FACTOR_CHOICES, FACTOR_SETS, EMISSION_LINES, EMISSION_STATEMENTS,
     ),

@@ -13,8 +13,9 @@ from pipelines.jobs.versions import newest
 from pipelines.schemas.tables import EMISSION_STATEMENTS, RESTATEMENTS, Table
 
 _LISTED = (
-    "statement_id", "version", "scope", "method", "gwp_set", "co2e_kg", "uncertainty_low_pct",
-    "uncertainty_high_pct", "coverage", "provisional", "reason", "cause", "note", "known_at",
+    "statement_id", "version", "scope", "method", "gwp_set", "co2e_kg", "estimated_co2e_kg",
+    "uncertainty_low_pct", "uncertainty_high_pct", "coverage", "provisional", "reason", "cause", "note",
+    "known_at",
 )  # fmt: skip
 
 

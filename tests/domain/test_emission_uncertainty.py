@@ -91,3 +91,16 @@ def test_the_same_seed_draws_the_same_and_the_order_of_factories_of_one_group_is
     assert simulated(some, draws=1000, seed=3) == simulated(some, draws=1000, seed=3)
     assert simulated(some, draws=1000, seed=3) != simulated(some, draws=1000, seed=4)
     assert propagated(some) == propagated(some[::-1])
+
+
+def test_the_two_sides_of_an_amount_are_propagated_apart() -> None:
+    # sqrt(60^2 + 4^2) and sqrt(160^2 + 4^2); of two equal ones amounts / sqrt(2), the shared factor as it is
+    one = Contribution(160.0, (FactorShare("grid", 100.0, (4.0, 4.0)),), 60.0)
+    assert propagated([one]) == pytest.approx((math.hypot(60, 4), math.hypot(160, 4)), rel=1e-12)
+    two = propagated([one, one])
+    assert two == pytest.approx((math.hypot(60 / 2**0.5, 4), math.hypot(160 / 2**0.5, 4)), rel=1e-12)
+
+
+def test_draws_of_an_amount_keep_its_two_sides() -> None:
+    one = Contribution(160.0, (FactorShare("grid", 100.0, (0.0, 0.0)),), 60.0)
+    assert simulated([one], draws=200_000, seed=1) == pytest.approx((60.0, 160.0), rel=0.02)

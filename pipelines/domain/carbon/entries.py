@@ -1,7 +1,7 @@
-"""A row of the ledger: what a factory did in a month, from its meters or as it told it.
+"""A row of the ledger: what a factory did in a month, from its meters, as it told it, or as estimated.
 
 Belongs here: the row as a type and as columns, names of flows. Does not belong here: where rows come from
-(metered, told), what they emit (ledger).
+(metered, told, estimated), what they emit (ledger).
 """
 
 from dataclasses import dataclass, fields
@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import polars as pl
 
-METER, STREAM = "meter", "stream"
+METER, STREAM, ESTIMATE = "meter", "stream", "estimate"
 USED, LEAKED, CHARGED, RECOVERED = "used", "leaked", "charged", "recovered"
 BOUGHT, SOLD, CONTRACT = "bought", "sold", "contract"
 FLOWS = (USED, LEAKED, CHARGED, RECOVERED, BOUGHT, SOLD, CONTRACT)
@@ -43,6 +43,7 @@ class Entry:
     instrument_kg_per_kwh: float | None = None
     owner: str | None = None
     uncertainty_pct: float | None = None
+    uncertainty_low_pct: float | None = None
     factor_uncertainty_pct: float | None = None
     tier: int | None = None
     temperature_c: float | None = None

@@ -181,6 +181,7 @@ def _activity(entry: Entry, claims: tuple[Claim, ...]) -> Activity:
         tier=entry.tier,
         temperature_c=None if entry.temperature_c is None else exact(entry.temperature_c),
         pressure_kpa=None if entry.pressure_kpa is None else exact(entry.pressure_kpa),
+        uncertainty_low_pct=entry.uncertainty_low_pct,
     )
 
 

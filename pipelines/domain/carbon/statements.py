@@ -5,11 +5,11 @@ belong here: emissions of an entry (ledger), versions and why they differ (resta
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 
-from pipelines.domain.carbon.entries import BOUGHT, METER
+from pipelines.domain.carbon.entries import BOUGHT, ESTIMATE, METER
 from pipelines.domain.carbon.ledger import Line
 from pipelines.domain.emissions.figures import Figure, Method
 from pipelines.domain.emissions.totals import BOTH_SCOPES, Total, sums_by_set
@@ -86,12 +86,14 @@ class Sum:
         method: location, market, or - where there is only one.
         activities: figures in it; those that can't be told are missing, not in it.
         total: of one GWP set.
+        estimated_kg: what of it is estimated from peers [kg CO2e]; null: nothing.
     """
 
     scope: str
     method: Method
     activities: int
     total: Total
+    estimated_kg: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def account(
     open_entries = any(line.entry.status != "final" for line in own)
     figures = _figures(kept)
     return Account(
-        (*_sums(figures, asked), *_transfers(_figures(eliminated), asked)),
+        (*_with_estimates(_sums(figures, asked), kept), *_transfers(_figures(eliminated), asked)),
         not closed or open_entries or bool(unmatched) or any(f.provisional for f in figures),
         tuple(reasons),
         _coverage(own),
@@ -193,6 +195,21 @@ def _sums(figures: Sequence[Figure], asked: str) -> list[Sum]:
         for scope, method in _SUMS
         for made in _added(scope, method, of_scope(figures, scope, method), asked)
     ]
+
+
+def _with_estimates(sums: Sequence[Sum], lines: Sequence[Line]) -> list[Sum]:
+    """Say of each sum what peers' figures stand in for, so that it is never taken for measured."""
+    estimates = _figures([line for line in lines if line.entry.source == ESTIMATE])
+    return [replace(made, estimated_kg=_estimated_kg(made, estimates)) for made in sums]
+
+
+def _estimated_kg(made: Sum, estimates: Sequence[Figure]) -> Fraction | None:
+    parts = [
+        figure.co2e_kg
+        for figure in of_scope(estimates, made.scope, made.method)
+        if figure.gwp_set == made.total.gwp_set and figure.co2e_kg is not None
+    ]
+    return sum(parts, Fraction(0)) if parts else None
 
 
 def _transfers(figures: Sequence[Figure], asked: str) -> list[Sum]:

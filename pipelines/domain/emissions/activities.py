@@ -60,6 +60,7 @@ class Activity:
         tier: of the emissions trading scheme; null: not stated.
         temperature_c: of a metered gas [degC]; null: not stated.
         pressure_kpa: absolute pressure of a metered gas [kPa]; null: not stated.
+        uncertainty_low_pct: 95 % distance below, where it is another than above [%]; null: it isn't.
     """
 
     activity_id: str
@@ -76,6 +77,7 @@ class Activity:
     tier: int | None = None
     temperature_c: Fraction | None = None
     pressure_kpa: Fraction | None = None
+    uncertainty_low_pct: float | None = None
 
     @property
     def days(self) -> int:

@@ -158,7 +158,7 @@ def contribution_of(made: Figure) -> Contribution:
         )
         for part in made.parts
     )
-    return Contribution(activity.uncertainty_pct, shares)
+    return Contribution(activity.uncertainty_pct, shares, activity.uncertainty_low_pct)
 
 
 def _group(activity: Activity, rate: Rate) -> str:

@@ -8,10 +8,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.domain.emissions.lookup import Percent
 from pipelines.domain.emissions.uncertainty import Contribution
 
+Draws = NDArray[np.float64]
 # 95 % of a normal distribution lie within this many standard deviations.
 _SIGMAS = 1.959963984540054
 
@@ -38,13 +40,15 @@ def simulated(contributions: Sequence[Contribution], *, draws: int, seed: int) -
     errors = {group: generator.standard_normal(draws) for group in groups}
     sums = np.zeros(draws)
     for contribution in contributions:
-        amount = 1.0 + generator.standard_normal(draws) * (
-            (contribution.amount_percent or 0.0) / 100 / _SIGMAS
-        )
+        amount = _drawn(generator.standard_normal(draws), contribution.amount_sides)
         for share in contribution.shares:
-            low, high = share.percent or (0.0, 0.0)
-            error = errors[share.group]
-            factor = 1.0 + error * (np.where(error < 0, low, high) / 100 / _SIGMAS)
+            factor = _drawn(errors[share.group], share.percent or (0.0, 0.0))
             sums += share.co2e_kg * amount * factor
     lower, upper = np.quantile(sums, [0.025, 0.975])
     return (100 * (1 - float(lower) / total), 100 * (float(upper) / total - 1))
+
+
+def _drawn(error: Draws, percent: Percent) -> Draws:
+    """Return relative values of standard normal errors, by one distance below and one above."""
+    low, high = percent
+    return 1.0 + error * (np.where(error < 0, low, high) / 100 / _SIGMAS)

@@ -40,10 +40,18 @@ class Contribution:
     Args:
         amount_percent: 95 % half-width of the amount [%]; null: nobody stated it, it adds nothing.
         shares: its parts by factor; at least one.
+        amount_low_percent: the distance below, where it is another than above [%]; null: it isn't.
     """
 
     amount_percent: float | None
     shares: tuple[FactorShare, ...]
+    amount_low_percent: float | None = None
+
+    @property
+    def amount_sides(self) -> Percent:
+        """95 % distances of the amount below and above [%]; 0 where nobody stated them."""
+        above = self.amount_percent or 0.0
+        return (above if self.amount_low_percent is None else self.amount_low_percent, above)
 
     @property
     def co2e_kg(self) -> float:
@@ -77,7 +85,7 @@ def propagated(contributions: Sequence[Contribution]) -> Percent | None:
 
 
 def _side(contributions: Sequence[Contribution], side: int) -> float:
-    amounts = [(c.co2e_kg * (c.amount_percent or 0.0)) ** 2 for c in contributions]
+    amounts = [(c.co2e_kg * c.amount_sides[side]) ** 2 for c in contributions]
     groups: dict[str, list[float]] = {}
     for share in (share for c in contributions for share in c.shares):
         groups.setdefault(share.group, []).append(share.co2e_kg * (share.percent or (0.0, 0.0))[side])
