@@ -18,6 +18,7 @@ import pipelines
 from pipelines.connectors.clusters import load_clusters
 from pipelines.connectors.topics import topic_settings
 from pipelines.jobs.importing import load_mapping
+from pipelines.publish.inventory_schemas import inventory_schema
 from pipelines.publish.site import _asset, _environment
 from pipelines.publish.words import globals_for_pages
 from pipelines.reference.kpis import kpi_book
@@ -32,6 +33,7 @@ assert contract("energy")["name"] == "EnergyReadings"
 assert topic_settings("factory.a1.profile").config["cleanup.policy"] == "compact"
 assert [c.cluster for c in load_clusters(packaged_folder("infra") / "clusters")]
 assert load_mapping(Path("steel_uci851"))
+assert inventory_schema()["title"]
 assert units().height > 0
 assert kpi_book().newest()
 assert len(TABLES) > 8

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917 # the options of the command
     form: Annotated[Literal["ghgp", "iso14064", "kets"], typer.Option("--format", help="Form.")],
     factory: Annotated[str, typer.Option(help="Id of the factory.")],
     period: Annotated[str, typer.Option(help="Month or year: 2025-11 or 2025.")],
@@ -14,11 +14,24 @@ def export(
     about: Annotated[
         Path | None, typer.Option(help="YAML of what tables don't know: responsible, base_year ...")
     ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Version of the ledger's statement; default: the newest.")
+    ] = None,
+    use: Annotated[
+        list[str] | None, typer.Option(metavar="ACTIVITY=FACTOR_ID", help="kets: row of the allocation.")
+    ] = None,
+    tier: Annotated[
+        list[str] | None, typer.Option(metavar="ACTIVITY=N", help="kets: tier of what states none.")
+    ] = None,
+    gwp: Annotated[str | None, typer.Option(metavar="SET", help="kets: GWP set. Default: SAR.")] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")] = None,
 ) -> None:
     """Write a factory's inventory in a form that others ask for: XLSX for people, JSON for machines."""
     from pipelines.cli import open_reader
+    from pipelines.jobs.exporting import Asked
     from pipelines.jobs.exporting import export as write_inventory
+    from pipelines.jobs.scheme_inventory import SchemeChoice
 
-    for path in write_inventory(open_reader(cluster), form, factory, period, out, about):
+    asked = Asked(about, version, SchemeChoice(tuple(use or ()), tuple(tier or ()), gwp))
+    for path in write_inventory(open_reader(cluster), form, factory, period, out, asked):
         typer.echo(path)

@@ -56,6 +56,7 @@ from pipelines.schemas.tables import (
 )
 
 FIRST, NIGHT, RESTATEMENT = "first", "night", "restatement"
+_LINE_COLUMNS = [n for n in EMISSION_LINES.schema.names if n not in {"version", "known_at"}]
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,10 @@ class Ledger:
         self._owners = {f.factory: f.member for f in night.cluster.factories}
         self._lines: dict[object, list[Line]] = {}
 
-    @property
-    def versions(self) -> dict[tuple[Any, ...], int]:
-        """Version of each entry that holds now."""
-        return {row[:3]: row[3] for row in self._held(None).select(*PLACE, "version").iter_rows()}
+    def held(self, sequence: int | None = None) -> pl.DataFrame:
+        """Return the rows of ACTIVITIES that held up to a batch (null: now), by place."""
+        rows = self._rows if sequence is None else self._rows.filter(pl.col("sequence") <= sequence)
+        return newest(rows, PLACE).sort(PLACE)
 
     @property
     def months(self) -> list[date]:
@@ -154,23 +155,33 @@ class Ledger:
         """Return the lines of the entries known up to a batch, by some bases, which `name` tells apart."""
         key = (sequence, name)
         if key not in self._lines:
-            self._lines[key] = ledger_lines(self._entries(sequence), bases, self._owners)
+            self._lines[key] = self.lines_of(entries_of(self.held(sequence)), bases)
         return self._lines[key]
 
-    def _entries(self, sequence: int | None) -> list[Entry]:
-        return entries_of(self._held(sequence).sort(PLACE))
+    def lines_of(self, entries: Sequence[Entry], bases: Mapping[date, Basis]) -> list[Line]:
+        """Return the lines of some entries, whatever the tables hold."""
+        return ledger_lines(entries, bases, self._owners)
 
-    def _held(self, sequence: int | None) -> pl.DataFrame:
-        rows = self._rows if sequence is None else self._rows.filter(pl.col("sequence") <= sequence)
-        return newest(rows, PLACE)
+
+def line_frame(
+    lines: Sequence[Line], activities: pl.DataFrame, chosen: Mapping[date, Choice]
+) -> pl.DataFrame:
+    """Return lines as rows of EMISSION_LINES without version and known_at, in their order.
+
+    Args:
+        lines: of the ledger.
+        activities: the rows of ACTIVITIES that they were computed from.
+        chosen: what each month was computed by.
+    """
+    versions = {row[:3]: row[3] for row in activities.select(*PLACE, "version").iter_rows()}
+    rows = [_line_row(line, versions[line.entry.place], chosen[line.entry.month]) for line in lines]
+    schema = pl.DataFrame(EMISSION_LINES.schema.empty_table()).schema
+    return pl.DataFrame(rows, schema={n: schema[n] for n in _LINE_COLUMNS})
 
 
 def _append_lines(night: Night, table: OpenTable, ledger: Ledger, consumed: Mapping[str, int]) -> int:
-    names = [n for n in EMISSION_LINES.schema.names if n not in {"version", "known_at"}]
-    empty = table.empty()
-    versions, chosen = ledger.versions, ledger.chosen
-    rows = [_line_row(line, versions[line.entry.place], chosen[line.entry.month]) for line in ledger.lines()]
-    computed = pl.DataFrame(rows, schema={name: empty.schema[name] for name in names})
+    names = _LINE_COLUMNS
+    computed = line_frame(ledger.lines(), ledger.held(), ledger.chosen)
     key = [*PLACE, "method"]
     stored = table.scan().filter(pl.col("month").is_in(ledger.months)).collect()
     gone = newest(stored, key).join(computed, on=key, how="anti").select(names)

@@ -1,40 +1,40 @@
-"""Exports: a factory's inventory of a period from the tables, and its files in a form that others ask for.
+"""Exports: a factory's inventory as files in a form that others ask for.
 
-Belongs here: which rows an inventory needs, refusing what a form lacks, writing. Does not belong here: the
-inventory (pipelines.domain.emissions.inventory), the forms (pipelines.publish.inventory_formats).
+Belongs here: refusing what a form lacks, writing. Does not belong here: reading the inventory (inventory,
+scheme_inventory), the forms (pipelines.publish.inventory_formats).
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
-import polars as pl
 import yaml
 
-from pipelines.domain.emissions.inventory import (
-    CATEGORIES,
-    ELECTRICITY_CATEGORY,
-    OUT_OF_BOUNDARY,
-    Inventory,
-    InventoryLine,
-    electricity_lines,
-)
 from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
-from pipelines.domain.periods import months_after
-from pipelines.jobs.history import unknown_factory
+from pipelines.jobs.inventory import read_inventory
 from pipelines.jobs.night import Night
-from pipelines.jobs.profiles import read_profiles
-from pipelines.publish.inventory_formats import ABOUT, FORMS, Fault, document, document_json, faults
+from pipelines.jobs.scheme_inventory import SchemeChoice, scheme_inventory
+from pipelines.publish.inventory_formats import FORMS, KETS, Fault, document, document_json, faults
+from pipelines.publish.inventory_schemas import check
+from pipelines.publish.inventory_sheets import ABOUT
 from pipelines.publish.private_files import write_private
 from pipelines.publish.workbook import workbook_bytes
-from pipelines.reference.tables import emission_factors
-from pipelines.schemas.tables import EMISSIONS
 
-OPERATIONAL_CONTROL = "operational_control"
-_NOT_TOLD = "not told: this ledger holds metered electricity"
+
+@dataclass(frozen=True)
+class Asked:
+    """What an inventory is asked beside its form, factory and period.
+
+    Args:
+        about: YAML file of what tables don't know; null: none.
+        version: of the statement; null: the newest.
+        scheme: what is named for the trading scheme.
+    """
+
+    about: Path | None = None
+    version: int | None = None
+    scheme: SchemeChoice = field(default_factory=SchemeChoice)
 
 
 class MissingFieldsError(OperatorError):
@@ -53,19 +53,36 @@ class MissingFieldsError(OperatorError):
         return (type(self), (self.faults,))
 
 
-def export(night: Night, form: str, factory: str, period: str, out: Path, about: Path | None) -> list[Path]:
+def export(night: Night, form: str, factory: str, period: str, out: Path, asked: Asked) -> list[Path]:
     """Write a factory's inventory as XLSX for people and as JSON for machines; returns the files.
 
     Raises:
-        OperatorError: UNUSABLE_INPUT: no such factory, period or field, or a folder that can't be written;
+        OperatorError: UNUSABLE_INPUT: no such factory, period, version, factor or field, an option that isn't
+            of this form, or a folder that can't be written; INCONSISTENT: lines and statement don't add up;
             MANDATORY_MISSING (MissingFieldsError): the form demands more; no file is written.
     """
-    inventory = read_inventory(night, factory, period, read_about(about, ABOUT))
+    about = read_about(asked.about, ABOUT)
+    if form == KETS:
+        if asked.version is not None:
+            raise unusable(
+                "--version is of a statement; kets is computed from the newest activities: leave it out",
+                "--version은 명세(statement)의 버전입니다. kets는 최신 활동자료로 계산하므로 빼세요",
+            )
+        inventory = scheme_inventory(night, factory, period, about, asked.scheme)
+    elif asked.scheme != SchemeChoice():
+        raise unusable(
+            f"--use, --tier and --gwp are of kets; {form} repeats the ledger: `restate` changes its factors",
+            f"--use, --tier, --gwp는 kets에만 씁니다. {form}의 계수는 `restate`로 바꿉니다",
+        )
+    else:
+        inventory = read_inventory(night, factory, period, about, asked.version)
     refuse_missing(faults(inventory, FORMS[form]), form, f"{factory}, {period}")
     sheets = document(inventory, form)
     made_at = inventory.known_at or night.nominal
+    text = document_json(sheets, form)
+    check(text, form)
     contents = {
-        ".json": document_json(sheets, form).encode(),
+        ".json": text.encode(),
         ".xlsx": workbook_bytes(sheets, FORMS[form].title, made_at),
     }
     return write_together(
@@ -109,85 +126,6 @@ def write_together(out: Path, contents: Mapping[str, bytes]) -> list[Path]:
             path.unlink(missing_ok=True)
         raise
     return list(files)
-
-
-def read_inventory(night: Night, factory: str, period: str, about: Mapping[str, str]) -> Inventory:
-    """Read the inventory of a factory and a month (`2025-11`) or year (`2025`).
-
-    Raises:
-        OperatorError: UNUSABLE_INPUT: no such factory, or no period.
-    """
-    start, end = _span(period)
-    profiles = read_profiles(night).latest().filter(factory=factory)
-    if profiles.is_empty():
-        raise unknown_factory(night.store, factory)
-    rows = (
-        night.store.open(EMISSIONS)
-        .scan()
-        .filter(pl.col("day").is_between(start, end, closed="left"), factory=factory)
-        .filter(carrier="electricity", method="location")
-        .collect()
-    )
-    lines = electricity_lines(rows, {factory: _length_s(night, factory, start, end)})
-    return Inventory(
-        cluster=night.cluster.cluster,
-        organisation=profiles["name"][0],
-        approach=OPERATIONAL_CONTROL,
-        factories=(factory,),
-        exclusions=(),
-        start=start,
-        end=end,
-        lines=lines,
-        not_quantified=_not_quantified(),
-        factors=_factors(night, lines),
-        known_at=max(rows["known_at"], default=None),
-        about=about,
-    )
-
-
-def _span(period: str) -> tuple[date, date]:
-    try:
-        if len(period) == len("2025"):
-            year = int(period)
-            return date(year, 1, 1), date(year + 1, 1, 1)
-        first = datetime.strptime(period, "%Y-%m").replace(tzinfo=ZoneInfo("UTC")).date()
-    except ValueError as error:
-        raise unusable(
-            f"--period {period!r} is no period: write 2025-11 or 2025",
-            f"--period {period!r}은(는) 기간이 아닙니다. 2025-11 또는 2025처럼 쓰세요",
-        ) from error
-    return first, months_after(first, 1)
-
-
-def _length_s(night: Night, factory: str, start: date, end: date) -> float:
-    """Return how long the part of a period is in which a factory belongs to the cluster [s]."""
-    zone = ZoneInfo(night.cluster.zone)
-    spans = [
-        (max(start, f.joined), end if f.left is None else min(end, f.left))
-        for f in night.cluster.factories
-        if f.factory == factory
-    ]
-    edges = [
-        (datetime(a.year, a.month, a.day, tzinfo=zone), datetime(b.year, b.month, b.day, tzinfo=zone))
-        for a, b in spans
-        if a < b
-    ]
-    return sum(b.timestamp() - a.timestamp() for a, b in edges)
-
-
-def _not_quantified() -> dict[str, str]:
-    inner = {"1", "2.2"}
-    return {
-        key: _NOT_TOLD if key in inner else OUT_OF_BOUNDARY
-        for key in CATEGORIES
-        if key != ELECTRICITY_CATEGORY
-    }
-
-
-def _factors(night: Night, lines: tuple[InventoryLine, ...]) -> tuple[Mapping[str, Any], ...]:
-    table = emission_factors() if night.factors is None else night.factors
-    used = sorted({factor for line in lines for factor in line.factor_ids})
-    return tuple(table.filter(pl.col("factor_id").is_in(used)).sort("factor_id").to_dicts())
 
 
 def read_about(path: Path | None, known: Mapping[str, str]) -> dict[str, str]:

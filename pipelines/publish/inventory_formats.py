@@ -1,7 +1,7 @@
 """Inventories in the forms that others ask for: GHG Protocol, ISO 14064-1, the Korean trading scheme's lines.
 
-Belongs here: what each form demands, and its sheets. Does not belong here: the inventory
-(pipelines.domain.emissions.inventory), workbooks (workbook), files (pipelines.jobs.exporting).
+Belongs here: what each form demands, and its own sheets. Does not belong here: sheets of every form
+(inventory_sheets), the inventory (pipelines.domain.emissions.inventory), files (pipelines.jobs.exporting).
 
 Forms: GHG Protocol Corporate Standard and Scope 2 Guidance (2015), chapter 7: both methods side by side;
 ISO 14064-1:2018, 9.3.1 and annex B; 온실가스 배출권거래제 배출량 보고 및 인증 지침, 명세서의 배출활동별 항목.
@@ -9,31 +9,26 @@ ISO 14064-1:2018, 9.3.1 and annex B; 온실가스 배출권거래제 배출량 �
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from datetime import date, datetime
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Final
 
-from pipelines.domain.emissions.inventory import CATEGORIES, Inventory, InventoryLine
+from pipelines.domain.emissions.inventory import CATEGORIES, Inventory, InventoryLine, added
+from pipelines.domain.emissions.lookup import NOT_NAMED
+from pipelines.publish.inventory_sheets import (
+    ABOUT,
+    NOT_KNOWN,
+    UNSTATED,
+    by_gas,
+    common_sheets,
+    plain,
+    report_sheet,
+)
 from pipelines.publish.workbook import Sheet
 
 Fault = tuple[str, str]
 """What is missing, in English and in Korean."""
 
-NOT_KNOWN = "not known"
-CONSUMPTION_END = "consumption_end"
-ABOUT: Final[Mapping[str, str]] = {
-    "responsible": "작성 책임자",
-    "base_year": "기준 연도",
-    "registration_number": "사업자등록번호",
-    "representative": "대표자",
-}
-"""What tables don't know and a file tells (`--about`): field -> its Korean name."""
-
-_FACTOR_COLUMNS = (
-    "factor_id", "activity", "geography", "basis", "gas", "value", "unit", "gwp_set", "valid_from",
-    "valid_to", "published_on", "source",
-)  # fmt: skip
+KETS = "kets"
 
 
 @dataclass(frozen=True)
@@ -69,14 +64,20 @@ def faults(inventory: Inventory, form: Form) -> list[Fault]:
         (f"emissions of {_named(line)} ({reasons})", f"{_named(line)}의 배출량 ({reasons})")
         for line in inventory.lines
         if line.co2e_kg is None
-        for reasons in ["; ".join(line.reasons) or NOT_KNOWN]
+        for reasons in ["; ".join((*line.reasons, *_to_do(line))) or NOT_KNOWN]
     ]
-    return [*found, *form.demands(inventory)]
+    # Months repeat what a source lacks: it is told once.
+    return list(dict.fromkeys((*found, *form.demands(inventory))))
+
+
+def _to_do(line: InventoryLine) -> tuple[str, ...]:
+    return (f"--use {line.activity}=FACTOR_ID",) if NOT_NAMED in line.reasons else ()
 
 
 def document(inventory: Inventory, form: str) -> list[Sheet]:
     """Return the sheets of a form: a workbook for people has them as pages, JSON as lists by name."""
-    return [_report(inventory, FORMS[form]), *FORMS[form].sheets(inventory), *_common(inventory)]
+    report = report_sheet(inventory, FORMS[form].title)
+    return [report, *FORMS[form].sheets(inventory), *common_sheets(inventory)]
 
 
 def document_json(sheets: list[Sheet], form: str) -> str:
@@ -88,66 +89,6 @@ def document_json(sheets: list[Sheet], form: str) -> str:
 def _named(line: InventoryLine) -> str:
     method = "" if line.method == "-" else f", {line.method}"
     return f"{line.factory}/{line.activity}{method}"
-
-
-def _report(inventory: Inventory, form: Form) -> Sheet:
-    losses = any(factor["basis"] == CONSUMPTION_END for factor in inventory.factors)
-    said = {
-        "form": form.title,
-        "organisation": inventory.organisation,
-        "cluster": inventory.cluster,
-        "period_start": inventory.start.isoformat(),
-        "period_end_exclusive": inventory.end.isoformat(),
-        "consolidation_approach": inventory.approach,
-        "factories": ", ".join(inventory.factories),
-        "exclusions": "; ".join(inventory.exclusions) or "none",
-        "verification": inventory.verification,
-        "gwp_sets": ", ".join(inventory.gwp_sets) or NOT_KNOWN,
-        "provisional": inventory.provisional,
-        "known_at": None if inventory.known_at is None else inventory.known_at.isoformat(),
-        "grid_factors": "contain transmission and distribution losses (consumption end)" if losses else None,
-        **{name: inventory.about.get(name) for name in ABOUT},
-    }
-    rows = tuple({"field": name, "value": value} for name, value in said.items() if value is not None)
-    return Sheet("report", ("field", "value"), rows)
-
-
-def _common(inventory: Inventory) -> tuple[Sheet, ...]:
-    totals = tuple(
-        {
-            "scope": t.scope,
-            "method": t.method,
-            "gwp_set": t.gwp_set,
-            "co2e_kg": t.co2e_kg,
-            "unknown": t.unknown,
-        }
-        for t in inventory.totals()
-    )
-    missing = tuple(
-        {"category": key, "name": CATEGORIES[key], "reason": why}
-        for key, why in sorted(inventory.not_quantified.items())
-    )
-    factors = tuple({c: _plain(f.get(c)) for c in _FACTOR_COLUMNS} for f in inventory.factors)
-    names = tuple(f.name for f in fields(InventoryLine))
-    lines = tuple({n: _plain(getattr(line, n)) for n in names} for line in inventory.lines)
-    return (
-        Sheet("totals", ("scope", "method", "gwp_set", "co2e_kg", "unknown"), totals),
-        Sheet("lines", names, lines),
-        Sheet("factors", _FACTOR_COLUMNS, factors),
-        Sheet("not_quantified", ("category", "name", "reason"), missing),
-    )
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, (tuple, list)):
-        return "; ".join(map(str, value)) or None
-    if isinstance(value, Mapping):
-        return "; ".join(f"{gas} {mass!r}" for gas, mass in sorted(value.items())) or None
-    return value
 
 
 def _both_methods(inventory: Inventory) -> list[Fault]:
@@ -177,58 +118,71 @@ def _nothing_more(_inventory: Inventory) -> list[Fault]:
     return []
 
 
+_CATEGORY_COLUMNS = (
+    "category", "name", "method", "gwp_set", "co2e_kg", "co2_kg", "ch4_kg", "n2o_kg", "other_gases_kg",
+    "co2_biogenic_kg", "status", "reason",
+)  # fmt: skip
+
+
 def _by_category(inventory: Inventory) -> tuple[Sheet, ...]:
-    """List every category: its emissions by method and GWP set, or why there are none."""
-    columns = ("category", "name", "method", "gwp_set", "co2e_kg", "status", "reason")
+    """List every category: its emissions by method and GWP set, gases apart, or why there are none."""
+    nothing = dict.fromkeys(_CATEGORY_COLUMNS)
     rows: list[Mapping[str, object]] = []
     for key, name in CATEGORIES.items():
-        own = Inventory(
-            **{**vars(inventory), "lines": tuple(x for x in inventory.lines if x.category == key)}
-        )
-        rows += [
-            dict(zip(columns, (key, name, t.method, t.gwp_set, t.co2e_kg, "quantified", None), strict=True))
-            for t in own.totals()
-        ]
-        if not own.lines:
+        own = [line for line in inventory.lines if line.category == key]
+        head = {"category": key, "name": name}
+        for total in added(own):
+            known = {"gwp_set": total.gwp_set, "co2e_kg": total.co2e_kg, **by_gas(total.masses_kg)}
+            more = {"method": total.method, "co2_biogenic_kg": total.co2_biogenic_kg, "status": "quantified"}
+            rows.append(nothing | head | known | more)
+        if not own:
             why = inventory.not_quantified.get(key, NOT_KNOWN)
-            rows.append(dict(zip(columns, (key, name, None, None, None, "not quantified", why), strict=True)))
-    return (Sheet("categories", columns, tuple(rows)), _sources(inventory))
+            rows.append(nothing | head | {"status": "not quantified", "reason": why})
+    return (Sheet("categories", _CATEGORY_COLUMNS, tuple(rows)), _sources(inventory))
 
 
 def _sources(inventory: Inventory) -> Sheet:
     """Say of each source how well it is known: what isn't, says so."""
     columns = (
-        "factory",
-        "activity",
-        "method",
-        "gwp_set",
-        "tier",
-        "uncertainty_low_pct",
-        "uncertainty_high_pct",
-    )
+        "factory", "month", "activity", "activity_id", "method", "gwp_set", "tier", "uncertainty_low_pct",
+        "uncertainty_high_pct", "factor_match", "coverage",
+    )  # fmt: skip
     rows = tuple(
-        {c: NOT_KNOWN if getattr(line, c) is None else getattr(line, c) for c in columns}
+        {c: NOT_KNOWN if getattr(line, c) is None else plain(getattr(line, c)) for c in columns}
         for line in inventory.lines
     )
     return Sheet("sources", columns, rows)
 
 
-_KETS_PURPOSE = "k_ets"
+_KETS_PURPOSE, _KETS_SET = "k_ets", "SAR"
 
 
 def _of_the_scheme(inventory: Inventory) -> list[Fault]:
-    """Demand what the scheme settles with: factors of its purpose, a named GWP set, tiers."""
+    """Demand what the scheme settles with: factors of its purpose, its GWP set, tiers."""
     found: list[Fault] = []
+    wanted = inventory.chosen.get("gwp_set_of_the_scheme", _KETS_SET)
     for line in _located(inventory):
+        name, activity = _named(line), line.activity
         if line.purpose != _KETS_PURPOSE:
             found.append((
-                f"factor of the trading scheme for {_named(line)} (chosen for {line.purpose})",
-                f"{_named(line)}의 배출권거래제 배출계수 ({line.purpose}용 계수가 쓰임)",
+                f"factor of the trading scheme for {name} (chosen for {line.purpose})",
+                f"{name}의 배출권거래제 배출계수 ({line.purpose}용 계수가 쓰임)",
             ))  # fmt: skip
-        if line.gwp_set in (None, "unstated"):
-            found.append((f"GWP set of {_named(line)}", f"{_named(line)}의 지구온난화지수 판"))
+        elif line.co2e_kg is not None and line.gwp_set in {None, UNSTATED}:
+            found.append((
+                f"GWP set of {name} (its factor states none: name another, --use {activity}=FACTOR_ID)",
+                f"{name}의 지구온난화지수 판 (계수에 표시 없음: --use {activity}=FACTOR_ID로 지정)",
+            ))  # fmt: skip
+        elif line.co2e_kg is not None and line.gwp_set != wanted:
+            found.append((
+                f"{name} by the GWP set {wanted} (its factor is of {line.gwp_set})",
+                f"{name}의 {wanted} 기준 배출량 (계수가 {line.gwp_set} 기준)",
+            ))  # fmt: skip
         if line.tier is None:
-            found.append((f"tier of {_named(line)}", f"{_named(line)}의 산정등급"))
+            found.append((
+                f"tier of {name} (in its record, or --tier {activity}=N)",
+                f"{name}의 산정등급 (활동 기록 또는 --tier {activity}=N)",
+            ))  # fmt: skip
     return found
 
 
@@ -238,24 +192,36 @@ def _located(inventory: Inventory) -> list[InventoryLine]:
 
 def _scheme_lines(inventory: Inventory) -> tuple[Sheet, ...]:
     """List the lines of a 명세서 by activity; the scheme knows no market-based electricity."""
-    rows = tuple(
-        {
-            "사업장": line.factory,
-            "배출활동": line.activity,
-            "직접/간접": "직접" if line.scope == "1" else "간접",
-            "활동자료": line.amount,
-            "단위": line.unit,
-            "배출계수": _plain(line.factor_ids),
-            "산정등급": line.tier,
-            "온실가스별 배출량(kg)": _plain(line.masses_kg),
-            "배출량(tCO2eq)": None if line.co2e_kg is None else line.co2e_kg / 1000.0,
-            "GWP": line.gwp_set,
-            "불확도(%)": NOT_KNOWN if line.uncertainty_high_pct is None else line.uncertainty_high_pct,
-            "검증": inventory.verification,
-        }
-        for line in _located(inventory)
-    )
+    rows = tuple(_scheme_line(line, inventory.verification) for line in _located(inventory))
     return (Sheet("명세서", tuple(rows[0]), rows),)
+
+
+def _scheme_line(line: InventoryLine, verification: str) -> dict[str, object]:
+    gases = by_gas(line.masses_kg)
+    percent = [line.uncertainty_low_pct, line.uncertainty_high_pct]
+    low, high = (NOT_KNOWN if p is None else p for p in percent)
+    return {
+        "사업장": line.factory,
+        "월": plain(line.month),
+        "배출활동": line.activity,
+        "활동자료 번호": line.activity_id,
+        "직접/간접": "직접" if line.scope == "1" else "간접",
+        "구분": line.flow,
+        "활동자료": line.amount,
+        "단위": line.unit,
+        "배출계수": plain(line.factor_ids),
+        "산정등급": line.tier,
+        "CO2(kg)": gases["co2_kg"],
+        "CH4(kg)": gases["ch4_kg"],
+        "N2O(kg)": gases["n2o_kg"],
+        "그 밖의 온실가스(kg)": gases["other_gases_kg"],
+        "배출량(tCO2eq)": None if line.co2e_kg is None else line.co2e_kg / 1000.0,
+        "GWP": line.gwp_set,
+        "불확도 하한(%)": low,
+        "불확도 상한(%)": high,
+        "비고": plain(line.reasons),
+        "검증": verification,
+    }
 
 
 FORMS: Final[Mapping[str, Form]] = {
@@ -263,7 +229,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "iso14064": Form(
         "ISO 14064-1:2018 inventory by category", ("responsible", "base_year"), _nothing_more, _by_category
     ),
-    "kets": Form(
+    KETS: Form(
         "배출권거래제 명세서", ("registration_number", "representative"), _of_the_scheme, _scheme_lines
     ),
 }

@@ -1,12 +1,13 @@
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from fractions import Fraction
 
-import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipelines.domain.emissions.inventory import Inventory, InventoryLine, electricity_lines
+from pipelines.domain.emissions.inventory import Inventory, InventoryLine, InventoryTotal, Stated, agrees
 
-START = datetime(2025, 11, 3, 15, tzinfo=UTC)
 LINE = InventoryLine(
     factory="a", activity="electricity", scope="2", category="2.1", method="location", amount=10.0,
     unit="kWh", masses_kg={}, co2e_kg=4.0, factor_ids=("f",), purpose="disclosure", gwp_set="AR5", tier=None,
@@ -28,55 +29,6 @@ def inventory(*lines: InventoryLine) -> Inventory:
         (),
         None,
     )
-
-
-def hours(*rows: tuple[float | None, str | None, float | None, str | None]) -> pl.DataFrame:
-    """Return hours of factory a: kWh, quality, factor, its id."""
-    return pl.DataFrame(
-        [
-            {
-                "factory": "a", "allocation": "hour", "start": START + timedelta(hours=n),
-                "end": START + timedelta(hours=n + 1), "energy_kwh": kwh, "quality": quality,
-                "co2e_kg": None if kwh is None or factor is None else kwh * factor, "factor_id": factor_id,
-                "gwp_set": None, "coverage": 0.0 if kwh is None else 1.0, "provisional": False,
-                "reason": None if factor is not None else "no_factor_for_period",
-            }
-            for n, (kwh, quality, factor, factor_id) in enumerate(rows)
-        ],
-        schema_overrides={"energy_kwh": pl.Float64, "co2e_kg": pl.Float64, "gwp_set": pl.String,
-                          "factor_id": pl.String, "reason": pl.String, "quality": pl.String},
-    )  # fmt: skip
-
-
-def test_hours_of_one_factor_are_one_line_by_location_and_one_by_market() -> None:
-    # 10 + 20 kWh at 0.5 kg/kWh = 15 kg, measured in 2 of 4 hours.
-    rows = hours((10.0, "measured", 0.5, "f"), (20.0, "measured", 0.5, "f"), (None, None, 0.5, "f"))
-    located, market = electricity_lines(rows, {"a": 4 * 3600.0})
-    assert (located.method, located.amount, located.co2e_kg, located.coverage) == (
-        "location",
-        30.0,
-        15.0,
-        0.5,
-    )
-    assert (located.gwp_set, located.factor_ids, located.reasons) == ("unstated", ("f",), ())
-    assert (market.method, market.co2e_kg) == ("market", 15.0)
-    assert market.reasons == ("no_residual_mix", "no_instruments_recorded")
-
-
-def test_suspect_hours_stay_out_and_the_line_says_so() -> None:
-    rows = hours((10.0, "measured", 0.5, "f"), (900.0, "suspect", 0.5, "f"))
-    located = electricity_lines(rows, {"a": 2 * 3600.0})[0]
-    assert (located.amount, located.co2e_kg, located.coverage) == (10.0, 5.0, 0.5)
-    assert located.reasons == ("suspect_excluded",)
-
-
-def test_hours_without_a_factor_are_a_line_that_is_not_known() -> None:
-    rows = hours((10.0, "measured", 0.5, "f"), (20.0, "measured", None, None))
-    lines = [line for line in electricity_lines(rows, {"a": 2 * 3600.0}) if line.method == "location"]
-    unknown, known = sorted(lines, key=lambda line: line.co2e_kg is not None)
-    assert (known.amount, known.co2e_kg) == (10.0, 5.0)
-    assert (unknown.amount, unknown.co2e_kg, unknown.factor_ids) == (20.0, None, ())
-    assert unknown.reasons == ("no_factor_for_period",)
 
 
 def test_a_total_adds_exactly_and_counts_what_is_not_known() -> None:
@@ -102,3 +54,65 @@ def test_different_gwp_sets_scopes_and_methods_are_never_added() -> None:
 @pytest.mark.parametrize("provisional", [True, False])
 def test_an_inventory_is_as_provisional_as_its_lines(provisional: bool) -> None:  # noqa: FBT001 - a parameter
     assert inventory(LINE, replace(LINE, provisional=provisional)).provisional is provisional
+
+
+def stated(*sums: InventoryTotal) -> Stated:
+    return Stated("s", 1, datetime(2025, 12, 3, tzinfo=UTC), "first", None, sums, provisional=False)
+
+
+def test_a_statement_s_sums_stand_and_scope_3_is_added_beside_them() -> None:
+    # The statement rounds once: its sum may differ in the last bit from that of rounded lines, and it counts.
+    sums = (
+        InventoryTotal("2", "location", "AR5", 0.30000000000000004, 0),
+        InventoryTotal("1+2", "location", "AR5", 0.30000000000000004, 0),
+    )
+    freight = replace(LINE, scope="3", category="3", method="-", co2e_kg=7.0)
+    own = inventory(replace(LINE, co2e_kg=0.1), replace(LINE, co2e_kg=0.2), freight)
+    found = {t.place: t.co2e_kg for t in replace(own, stated=stated(*sums)).totals()}
+    assert found == {
+        ("2", "location", "AR5"): 0.30000000000000004, ("1+2", "location", "AR5"): 0.30000000000000004,
+        ("3", "-", "AR5"): 7.0,
+    }  # fmt: skip
+
+
+EXACT = st.fractions(min_value=-1000, max_value=10**9, max_denominator=10**6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(EXACT, min_size=1, max_size=20))
+def test_rounded_lines_agree_with_the_sum_that_was_rounded_once(exact: list[Fraction]) -> None:
+    lines = [replace(LINE, co2e_kg=float(kg)) for kg in exact]
+    assert agrees(lines, [InventoryTotal("2", "location", "AR5", float(sum(exact)), 0)])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (), (LINE, LINE), (replace(LINE, co2e_kg=4.000000000000002),), (LINE, replace(LINE, co2e_kg=None)),
+        (replace(LINE, gwp_set="SAR"),), (LINE, replace(LINE, scope="1", method="-")),
+    ],
+)  # fmt: skip
+def test_lines_of_another_version_do_not_agree(lines: tuple[InventoryLine, ...]) -> None:
+    total = InventoryTotal("2", "location", "AR5", 4.0, 0)
+    assert agrees([LINE], [total])
+    assert not agrees(lines, [total])
+
+
+def test_lines_that_are_not_known_agree_by_their_number() -> None:
+    unknown = replace(LINE, co2e_kg=None, gwp_set=None)
+    assert agrees([unknown, LINE], [InventoryTotal("2", "location", "AR5", 4.0, 1)])
+    assert agrees([unknown], [InventoryTotal("2", "location", "AR5", None, 1)])
+
+
+def test_masses_are_told_only_where_every_line_tells_gases_apart() -> None:
+    diesel = replace(LINE, scope="1", method="-", masses_kg={"CO2": 3.5, "CH4": 0.02})
+    sums = (
+        InventoryTotal("1", "-", "AR5", 4.0, 0, {"CO2": 3.5, "CH4": 0.02}),
+        InventoryTotal("1+2", "location", "AR5", 8.0, 0, {"CO2": 3.5, "CH4": 0.02}),
+    )
+    found = {t.place: t.masses_kg for t in replace(inventory(diesel, LINE), stated=stated(*sums)).totals()}
+    assert found == {("1", "-", "AR5"): {"CO2": 3.5, "CH4": 0.02}, ("1+2", "location", "AR5"): {}}
+    (alone,) = inventory(diesel, replace(diesel, masses_kg={"CO2": 1.0})).totals()
+    assert alone.masses_kg == {"CO2": 4.5, "CH4": 0.02}
+    (mixed,) = inventory(diesel, replace(diesel, masses_kg={})).totals()
+    assert mixed.masses_kg == {}

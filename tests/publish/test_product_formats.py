@@ -87,6 +87,32 @@ def test_an_input_of_two_suppliers_counts_twice() -> None:
     assert pcf["pcfExcludingBiogenicUptake"] == "6.8"
 
 
+@pytest.mark.parametrize("form", PRODUCT_FORMS)
+def test_scope_3_of_the_ledger_is_named_and_not_counted(form: str) -> None:
+    trucks = replace(DIESEL, activity="road_freight", scope="3", category="3", co2e_kg=1000.0)
+    footprint = replace(CRADLE, lines=(*CRADLE.lines, trucks))
+    wanted = PRODUCT_FORMS[form]
+    assert missing(footprint, form) == []
+    assert wanted.figures(of(footprint, form)) == wanted.figures(of(CRADLE, form))
+    assert b"road_freight" in wanted.files(of(footprint, form))[".json"]
+
+
+def test_estimated_amounts_are_no_primary_data() -> None:
+    half = replace(CRADLE, lines=(replace(DIESEL, estimated_share=0.5), LOCATED, MARKET))
+    share = Decimal(written(half, "pact")["pcf"]["primaryDataShare"])
+    # Half of diesel's 0.12 is no more: (1.85 - 0.06) / 3.5.
+    assert share == pytest.approx(Decimal(179) / Decimal("3.5"), rel=Decimal("1e-20"))
+
+
+def test_carbon_dioxide_alone_needs_no_gwp_set_and_that_of_biomass_is_refused() -> None:
+    plain = replace(CRADLE, lines=(replace(DIESEL, masses_kg={"CO2": 60.0}, gwp_set=None), LOCATED, MARKET))
+    assert written(plain, "pact")["pcf"]["ipccCharacterizationFactors"] == ["AR5"]
+    assert written(plain, "cbam")["gwp_sets"]["direct"] == []
+    burnt = replace(CRADLE, lines=(replace(DIESEL, activity="wood", co2_biogenic_kg=9.0), LOCATED, MARKET))
+    for form in ("pact", "catenax"):
+        assert missing(burnt, form) == ["uptake of the biogenic CO2 of wood"]
+
+
 def test_inputs_that_do_not_say_their_share_of_primary_data_are_listed() -> None:
     silent = replace(CRADLE, inputs=(replace(STEEL, primary_share=None),))
     for form in ("pact", "catenax"):

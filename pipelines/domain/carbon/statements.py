@@ -34,8 +34,11 @@ class Exclusion:
 
     def covers(self, line: Line) -> bool:
         """Say whether a line is left out."""
-        entry = line.entry
-        return self.factory == entry.factory and self.activity in {None, entry.activity}
+        return self.leaves_out(line.entry.factory, line.entry.activity)
+
+    def leaves_out(self, factory: str, activity: str) -> bool:
+        """Say whether a factory's activity is left out."""
+        return self.factory == factory and self.activity in {None, activity}
 
 
 @dataclass(frozen=True)

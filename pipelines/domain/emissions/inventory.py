@@ -1,33 +1,30 @@
 """An inventory: what a firm emitted in a period, as every export reads it, whatever its format.
 
-Belongs here: the frozen form between the ledger and the formats, its totals, lines of electricity from hourly
-emissions. Does not belong here: what a format asks and how it looks (pipelines.publish.inventory_formats),
-reading tables (pipelines.jobs.inventory).
+Belongs here: the frozen form between the ledger and the formats, its totals. Does not belong here: what a
+format asks and how it looks (pipelines.publish.inventory_formats), lines from the ledger
+(pipelines.domain.carbon.inventory_lines), reading tables (pipelines.jobs.inventory).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any
 
-import polars as pl
-
-from pipelines.domain.calendar import seconds_between
-from pipelines.domain.factory_energy import is_publishable
-from pipelines.domain.sums import exact_sum, exact_total
+from pipelines.domain.sums import exact_total
 
 UNVERIFIED = "unverified"
-NO_INSTRUMENTS = "no_instruments_recorded"
-NO_RESIDUAL_MIX = "no_residual_mix"
-"""No residual mix is published for Korea: the market-based figure takes the grid average."""
 
-ELECTRICITY_CATEGORY = "2.1"
+DIRECT_CATEGORY, ELECTRICITY_CATEGORY, BOUGHT_HEAT_CATEGORY = "1", "2.1", "2.2"
+TRANSPORT_CATEGORY, PRODUCTS_CATEGORY = "3", "4"
+NO_CATEGORY = "-"
 CATEGORIES: Mapping[str, str] = {
-    "1": "direct emissions and removals",
+    DIRECT_CATEGORY: "direct emissions and removals",
     ELECTRICITY_CATEGORY: "indirect emissions from imported electricity",
-    "2.2": "indirect emissions from imported energy other than electricity",
-    "3": "indirect emissions from transportation",
-    "4": "indirect emissions from products used by the organisation",
+    BOUGHT_HEAT_CATEGORY: "indirect emissions from imported energy other than electricity",
+    TRANSPORT_CATEGORY: "indirect emissions from transportation",
+    PRODUCTS_CATEGORY: "indirect emissions from products used by the organisation",
     "5": "indirect emissions from the use of products of the organisation",
     "6": "indirect emissions from other sources",
 }
@@ -43,8 +40,8 @@ class InventoryLine:
     Args:
         factory: whose source it is.
         activity: what emits, as the factor tables name it.
-        scope: 1, 2 or 3.
-        category: a key of CATEGORIES.
+        scope: 1, 2 or 3; -: none by itself, or not known.
+        category: a key of CATEGORIES; -: of no scope.
         method: location or market of scope 2; - else.
         amount: of the activity, in `unit`; null: not known.
         masses_kg: gas -> its mass [kg]; empty where a composite factor tells no gases apart.
@@ -54,9 +51,23 @@ class InventoryLine:
         gwp_set: by which gases were added; `unstated` if the source of a composite factor doesn't say.
         tier: of method; null: not stated.
         uncertainty_low_pct: 95 % distance below; null: not known. uncertainty_high_pct: above.
-        coverage: share of the period that was measured; null: not metered.
+        coverage: share of its month's (or period's) hours that was measured; null: not metered.
         provisional: whether it may still change by itself.
         reasons: codes.
+        activity_id: its id in the ledger; null: not from there.
+        month: first local date of its month; null: of the whole period.
+        flow: used, leaked, charged, recovered, bought, sold or contract; null: not told.
+        source: meter or stream; null: not told.
+        co2_biogenic_kg: CO2 of biomass [kg], never in `co2e_kg`; null: none, or not known.
+        factor_match: exact, fallback or none; null: it needs no factor.
+        counterpart: factory that it was bought from or sold to. transfer_id: of that sale; null: none.
+        matched: whether the other side says the same; null: no transfer.
+        instrument: rec, ppa, green_premium ... certificate_id: its id. claimed_kwh: by it; null: none.
+        supplier_kg_per_unit: what the supplier states of one unit [kg CO2e]; null: nothing.
+        quality: of a meter's hours: the worst of measured, interpolated, estimated, suspect; null: no meter.
+        estimated_share: share of the amount that isn't measured; null: not of a meter.
+        emits: false: named, but its emissions are told elsewhere or by others (`reasons` say why); it is in
+            no total.
     """
 
     factory: str
@@ -77,6 +88,22 @@ class InventoryLine:
     coverage: float | None
     provisional: bool
     reasons: tuple[str, ...]
+    activity_id: str | None = None
+    month: date | None = None
+    flow: str | None = None
+    source: str | None = None
+    co2_biogenic_kg: float | None = None
+    factor_match: str | None = None
+    counterpart: str | None = None
+    transfer_id: str | None = None
+    matched: bool | None = None
+    instrument: str | None = None
+    certificate_id: str | None = None
+    claimed_kwh: float | None = None
+    supplier_kg_per_unit: float | None = None
+    quality: str | None = None
+    estimated_share: float | None = None
+    emits: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,8 +111,13 @@ class InventoryTotal:
     """A sum of lines of one scope, method and GWP set; different sets are never added.
 
     Args:
+        scope: 1, 2, 3, 1+2; -: not known.
         co2e_kg: unrounded; null: no line is known.
         unknown: lines that are missing in it.
+        masses_kg: gas -> its mass [kg]; empty where a line tells no gases apart: part of a mass is no mass.
+        co2_biogenic_kg: CO2 of biomass [kg]; null: none, or not known.
+        uncertainty_low_pct: 95 % distance below; null: not known. uncertainty_high_pct: above.
+        reasons: codes, as the statement says them.
     """
 
     scope: str
@@ -93,6 +125,37 @@ class InventoryTotal:
     gwp_set: str
     co2e_kg: float | None
     unknown: int
+    masses_kg: Mapping[str, float] = field(default_factory=dict)
+    co2_biogenic_kg: float | None = None
+    uncertainty_low_pct: float | None = None
+    uncertainty_high_pct: float | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What identifies it: scope, method, GWP set."""
+        return (self.scope, self.method, self.gwp_set)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The ledger's statement that an inventory repeats.
+
+    Args:
+        statement_id: its id. version: of it; null: computed for a document, not kept by the ledger.
+        known_at: nominal time of the night that made it.
+        cause: why the version was made. note: in the words of who restated; null: a night made it.
+        sums: by scope, method and GWP set: 1, 2 and 1+2.
+        provisional: whether it may still change by itself.
+    """
+
+    statement_id: str
+    version: int | None
+    known_at: datetime | None
+    cause: str | None
+    note: str | None
+    sums: tuple[InventoryTotal, ...]
+    provisional: bool
 
 
 @dataclass(frozen=True)
@@ -106,12 +169,16 @@ class Inventory:
         factories: within the boundary.
         exclusions: what of them is left out, and why.
         start: first local date; end: first after the period.
-        lines: by factory, scope, activity, method.
+        lines: what emits, by factory, scope, activity, month.
         not_quantified: key of CATEGORIES -> why there is no line.
-        factors: rows of the factor table that were used.
+        factors: rows of the factor tables that were used.
         known_at: newest nominal time of the rows that it rests on; null: there are none.
         verification: `unverified`, until somebody outside has verified it.
         about: what tables don't know, as the operator tells it: responsible, base_year ...
+        leased: factories on leased sites.
+        not_counted: lines that emit nothing by themselves, with reasons: metered bills, contracts, sales.
+        stated: the statement whose sums these are; null: it is no ledger's.
+        chosen: what the operator named for this document: field -> text (factors, tiers, GWP set).
     """
 
     cluster: str
@@ -127,11 +194,16 @@ class Inventory:
     known_at: datetime | None
     verification: str = UNVERIFIED
     about: Mapping[str, str] = field(default_factory=dict)
+    leased: tuple[str, ...] = ()
+    not_counted: tuple[InventoryLine, ...] = ()
+    stated: Stated | None = None
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def provisional(self) -> bool:
-        """Say whether some line may still change by itself."""
-        return any(line.provisional for line in self.lines)
+        """Say whether some line, or the statement, may still change by itself."""
+        stated = self.stated is not None and self.stated.provisional
+        return stated or any(line.provisional for line in self.lines)
 
     @property
     def gwp_sets(self) -> tuple[str, ...]:
@@ -139,74 +211,70 @@ class Inventory:
         return tuple(sorted({line.gwp_set for line in self.lines if line.gwp_set is not None}))
 
     def totals(self) -> tuple[InventoryTotal, ...]:
-        """Add lines up by scope, method and GWP set; a line that isn't known is counted, not zero."""
-        sums: dict[tuple[str, str, str], list[InventoryLine]] = {}
-        for line in self.lines:
-            sums.setdefault((line.scope, line.method, line.gwp_set or "none"), []).append(line)
-        return tuple(
-            InventoryTotal(
-                *place, exact_total(line.co2e_kg for line in own), sum(line.co2e_kg is None for line in own)
+        """Return the statement's sums, and those of lines that it doesn't add (scope 3), by place."""
+        own = added(self.lines)
+        if self.stated is not None:
+            sums = (
+                total if self._tells_gases(total) else replace(total, masses_kg={})
+                for total in self.stated.sums
             )
-            for place, own in sorted(sums.items())
+            own = (*sums, *(t for t in own if t.scope not in {"1", "2"}))
+        return tuple(sorted(own, key=lambda total: total.place))
+
+    def _tells_gases(self, total: InventoryTotal) -> bool:
+        return _all_tell_gases(
+            line
+            for line in self.lines
+            if line.gwp_set == total.gwp_set
+            and line.scope in total.scope.split("+")
+            and (line.scope == "1" or line.method == total.method)
         )
 
 
-def electricity_lines(
-    emissions: pl.DataFrame, period_s: Mapping[str, float], purpose: str = "disclosure"
-) -> tuple[InventoryLine, ...]:
-    """Add hourly emissions up to lines by factory and factor, located and by market.
+def added(lines: Iterable[InventoryLine]) -> tuple[InventoryTotal, ...]:
+    """Add lines up by scope, method and GWP set; a line that isn't known is counted, not zero."""
+    sums: dict[tuple[str, str, str], list[InventoryLine]] = {}
+    for line in lines:
+        sums.setdefault((line.scope, line.method, line.gwp_set or "none"), []).append(line)
+    return tuple(_added(place, own) for place, own in sorted(sums.items()))
 
-    Hours that are suspect or estimated are left out of amount and coverage, as of every published figure. No
-    instrument is recorded in hourly emissions and no residual mix is published: by market the grid average
-    stands, and the line says both.
 
-    Args:
-        emissions: rows of the table emissions of a period: electricity by location.
-        period_s: factory -> length of the period [s], what coverage is a share of.
-        purpose: what the factors were chosen for.
-
-    Source: GHG Protocol, Scope 2 Guidance (2015), chapters 6 and 7.
-    """
-    known = is_publishable() & pl.col("co2e_kg").is_not_null()
-    hours = (pl.col("allocation") == "hour") & known
-    covered = (seconds_between("start", "end") * pl.col("coverage").fill_null(0.0)).filter(hours)
-    rows = (
-        emissions.with_columns(gwp_set=pl.col("gwp_set").fill_null("unstated"))
-        .group_by("factory", "factor_id", "gwp_set")
-        .agg(
-            amount=exact_sum(pl.col("energy_kwh").filter(is_publishable())),
-            co2e_kg=exact_sum(pl.col("co2e_kg").filter(known)),
-            covered_s=exact_sum(covered).fill_null(0.0),
-            provisional=pl.col("provisional").any(),
-            left_out=(~is_publishable() & pl.col("quality").is_not_null()).any(),
-            reasons=pl.col("reason").drop_nulls().str.split(";").explode().unique().sort(),
-        )
-        .sort("factory", "factor_id")
+def _added(place: tuple[str, str, str], own: Sequence[InventoryLine]) -> InventoryTotal:
+    gases = sorted({gas for line in own for gas in line.masses_kg}) if _all_tell_gases(own) else []
+    masses = {gas: math.fsum(line.masses_kg.get(gas, 0.0) for line in own) for gas in gases}
+    return InventoryTotal(
+        *place,
+        exact_total(line.co2e_kg for line in own),
+        sum(line.co2e_kg is None for line in own),
+        masses,
+        exact_total(line.co2_biogenic_kg for line in own),
     )
-    lines: list[InventoryLine] = []
-    for row in rows.iter_rows(named=True):
-        reasons = (*row["reasons"], *(["suspect_excluded"] if row["left_out"] else []))
-        for method, more in (("location", ()), ("market", (NO_RESIDUAL_MIX, NO_INSTRUMENTS))):
-            lines.append(
-                InventoryLine(
-                    factory=row["factory"],
-                    activity="electricity",
-                    scope="2",
-                    category=ELECTRICITY_CATEGORY,
-                    method=method,
-                    amount=row["amount"],
-                    unit="kWh",
-                    masses_kg={},
-                    co2e_kg=row["co2e_kg"],
-                    factor_ids=tuple((row["factor_id"] or "").split(";")) if row["factor_id"] else (),
-                    purpose=purpose,
-                    gwp_set=row["gwp_set"],
-                    tier=None,
-                    uncertainty_low_pct=None,
-                    uncertainty_high_pct=None,
-                    coverage=row["covered_s"] / period_s[row["factory"]],
-                    provisional=row["provisional"],
-                    reasons=(*reasons, *more),
-                )
-            )
-    return tuple(lines)
+
+
+def _all_tell_gases(lines: Iterable[InventoryLine]) -> bool:
+    return all(line.masses_kg for line in lines if line.co2e_kg)
+
+
+def agrees(lines: Sequence[InventoryLine], sums: Sequence[InventoryTotal]) -> bool:
+    """Say whether lines are those of a statement: each of its sums is theirs, as far as rounding can tell.
+
+    A statement adds exact figures and rounds once; a line is rounded itself. So they may differ by half a
+    unit in the last place of each, not more; what is not known must be the same number of lines.
+    """
+    places = {(total.scope, total.method) for total in sums if total.scope in {"1", "2"}}
+    told = {(line.scope, line.method) for line in lines if line.scope in {"1", "2"}}
+    return told == places and all(
+        _agrees([line for line in lines if (line.scope, line.method) == (t.scope, t.method)], t)
+        for t in sums
+        if t.scope in {"1", "2"}
+    )
+
+
+def _agrees(own: Sequence[InventoryLine], total: InventoryTotal) -> bool:
+    known = [line.co2e_kg for line in own if line.co2e_kg is not None and line.gwp_set == total.gwp_set]
+    if sum(line.co2e_kg is None for line in own) != total.unknown or bool(known) != (
+        total.co2e_kg is not None
+    ):
+        return False
+    rounding = sum((Fraction(math.ulp(kg)) for kg in [*known, total.co2e_kg or 0.0]), Fraction(0)) / 2
+    return abs(sum(map(Fraction, known), Fraction(0)) - Fraction(total.co2e_kg or 0.0)) <= rounding

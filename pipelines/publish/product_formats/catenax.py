@@ -4,8 +4,8 @@ Belongs here: what it demands, its content. Does not belong here: exact division
 (pipelines.jobs.product_exporting).
 
 Source: aspect model urn:samm:io.catenax.pcf:9.0.0#Pcf (Eclipse Tractus-X, sldt-semantic-models); schema
-schemas/catenax.json, in our own words: each group is an array of one. From cradle to gate only. GWP sets
-are AR4, AR5, AR6 or `unspecified`: one entry for each that was used. Distribution is never within our
+schemas/catenax.schema.json, in our own words: each group is an array of one. From cradle to gate only. GWP
+sets are AR4, AR5, AR6 or `unspecified`: one entry for each that was used. Distribution is never within our
 figures.
 """
 
@@ -22,6 +22,7 @@ from pipelines.publish.product_formats.pact import figures, processes
 from pipelines.publish.product_formats.per_unit import (
     MARKET,
     UNSTATED,
+    biogenic_faults,
     counted,
     document_sets,
     kg_per_unit,
@@ -66,6 +67,7 @@ def demands(told: Told) -> list[Fault]:
         *set_faults(line_sets(counted(footprint, MARKET)), ALLOWED_SETS),
         *set_faults(supplied_sets(footprint.inputs), ALLOWED_SETS),
         *primary_faults(footprint),
+        *biogenic_faults(footprint),
         *told.misread((*_NUMBERS, "fossil_carbon_content_kg_per_unit"), _TRUTHS, _URNS),
         *_date_faults(told),
     ]

@@ -4,11 +4,11 @@ Belongs here: what it demands, its content. Does not belong here: exact division
 (pipelines.jobs.product_exporting), default values and mark-ups (data: pipelines/reference).
 
 Source: Commission Implementing Regulation (EU) 2023/1773, annex IV; GWPs of its annex VIII are those of
-AR5; schema schemas/cbam.json, in our own words. Direct, indirect and precursor emissions are told apart and
-never added to one figure. Heat and steam from elsewhere count as direct emissions (annex III); electricity
-by location. A mark-up is applied to default values only, and only if the operator states it with its source
-(`default_markup_percent`, `default_markup_source`); the current ones are in reference/parameters.csv
-(Implementing Regulation (EU) 2025/2621).
+AR5; schema schemas/cbam.schema.json, in our own words. Direct, indirect and precursor emissions are told
+apart and never added to one figure. Heat and steam from elsewhere count as direct emissions (annex III);
+electricity by location. A mark-up is applied to default values only, and only if the operator states it
+with its source (`default_markup_percent`, `default_markup_source`); the current ones are in
+reference/parameters.csv (Implementing Regulation (EU) 2025/2621).
 """
 
 import re
@@ -28,6 +28,7 @@ from pipelines.publish.product_formats.per_unit import (
     brought_kg_per_unit,
     counted,
     input_sets,
+    left_out,
     line_sets,
     mass_kg,
     method_faults,
@@ -128,7 +129,7 @@ def document(told: Told) -> dict[str, Any]:
         },
         "allocation": {"method": footprint.allocation, "share_of_installation": as_decimal(footprint.share)},
         "factors": [_factor(row) for row in footprint.factors],
-        "not_counted": [one.input for one in footprint.inputs if not one.precursor],
+        "not_counted": [*(one.input for one in footprint.inputs if not one.precursor), *left_out(footprint)],
         "carbon_price": told.text("carbon_price"),
         "comment": told.text("comment"),
     }

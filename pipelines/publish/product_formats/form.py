@@ -7,7 +7,6 @@ fields (pact, catenax, idta, cbam), the list of forms (forms).
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +15,12 @@ import jsonschema
 
 from pipelines.domain.emissions.inventory import InventoryLine
 from pipelines.domain.emissions.product_footprint import SupplierInput
+from pipelines.publish.inventory_sheets import FACTOR_COLUMNS, plain
 from pipelines.publish.product_formats.per_unit import input_sets, own_sets
 from pipelines.publish.product_formats.told import Fault, Told
 from pipelines.publish.workbook import Sheet
 
 _SCHEMAS: Final = Path(__file__).parent.parent / "schemas"
-_FACTOR_COLUMNS: Final = (
-    "factor_id", "activity", "geography", "basis", "gas", "value", "unit", "gwp_set", "valid_from",
-    "valid_to", "published_on", "source",
-)  # fmt: skip
-
 Figure = tuple[str, str, Decimal | None]
 """What it is, its unit, its value; null: not known."""
 
@@ -65,7 +60,9 @@ def faults(told: Told, form: ProductForm) -> list[Fault]:
 
 def schema_faults(document: Mapping[str, Any], name: str) -> list[Fault]:
     """List where a document departs from a schema, by its path in it."""
-    validator = jsonschema.Draft202012Validator(json.loads((_SCHEMAS / f"{name}.json").read_text("utf-8")))
+    validator = jsonschema.Draft202012Validator(
+        json.loads((_SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
+    )
     errors = sorted(validator.iter_errors(document), key=lambda error: error.json_path)
     return [
         (f"{error.json_path}: {error.message}", f"{error.json_path} 형식이 맞지 않음: {error.message}")
@@ -78,14 +75,14 @@ def sheets(told: Told, form: ProductForm) -> list[Sheet]:
     lines = _table("lines", tuple(f.name for f in fields(InventoryLine)), map(vars, told.footprint.lines))
     inputs = _table("inputs", tuple(f.name for f in fields(SupplierInput)), map(vars, told.footprint.inputs))
     figures = tuple(
-        {"figure": what, "unit": unit, "value": _plain(value)} for what, unit, value in form.figures(told)
+        {"figure": what, "unit": unit, "value": plain(value)} for what, unit, value in form.figures(told)
     )
     return [
         _report(told, form),
         Sheet("figures", ("figure", "unit", "value"), figures),
         lines,
         inputs,
-        _table("factors", _FACTOR_COLUMNS, told.footprint.factors),
+        _table("factors", FACTOR_COLUMNS, told.footprint.factors),
     ]
 
 
@@ -129,7 +126,7 @@ def _report(told: Told, form: ProductForm) -> Sheet:
         "gwp_sets": ", ".join(sorted({*own_sets(footprint.lines), *input_sets(footprint.inputs)})),
         "verification": "unverified",
         "provisional": any(line.provisional for line in footprint.lines),
-        "known_at": _plain(footprint.known_at),
+        "known_at": plain(footprint.known_at),
         **{field: told.text(field) for field in (*form.about, *form.optional)},
     }
     rows = tuple({"field": field, "value": value} for field, value in said.items() if value is not None)
@@ -137,16 +134,4 @@ def _report(told: Told, form: ProductForm) -> Sheet:
 
 
 def _table(name: str, columns: tuple[str, ...], rows: Any) -> Sheet:  # noqa: ANN401 - rows of several types
-    return Sheet(name, columns, tuple({c: _plain(row.get(c)) for c in columns} for row in rows))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, (tuple, list)):
-        return "; ".join(map(str, value)) or None
-    if isinstance(value, Mapping):
-        return "; ".join(f"{gas} {mass!r}" for gas, mass in sorted(value.items())) or None
-    return value
+    return Sheet(name, columns, tuple({c: plain(row.get(c)) for c in columns} for row in rows))

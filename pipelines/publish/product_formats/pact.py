@@ -4,7 +4,7 @@ Belongs here: what it demands, its content. Does not belong here: exact division
 (pipelines.jobs.product_exporting).
 
 Source: Technical Specifications for PCF Data Exchange 3.0.0 (WBCSD PACT, 2025): data types ProductFootprint
-and CarbonFootprint; schema schemas/pact.json, in our own words. From cradle to gate only; decimals are
+and CarbonFootprint; schema schemas/pact.schema.json, in our own words. From cradle to gate only; decimals are
 text; sets of GWPs are named `AR5`, `AR6`: a factor whose source names none is refused, unless the operator
 tells its set and from where (`unstated_gwp_set`, `unstated_gwp_set_source`), which the comment then
 repeats.
@@ -21,6 +21,7 @@ from pipelines.publish.product_formats.form import Figure, ProductForm
 from pipelines.publish.product_formats.per_unit import (
     MARKET,
     UNSTATED,
+    biogenic_faults,
     brought_kg_per_unit,
     counted,
     document_sets,
@@ -62,6 +63,7 @@ def demands(told: Told) -> list[Fault]:
         *mixed_faults(lines),
         *set_faults(_named_sets(told), ALLOWED_SETS),
         *primary_faults(footprint),
+        *biogenic_faults(footprint),
         *told.misread(_NUMBERS, urns=_URNS),
     ]
     if footprint.mass_kg_per_unit is None:

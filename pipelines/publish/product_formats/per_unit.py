@@ -20,12 +20,22 @@ from pipelines.publish.product_formats.told import Fault, Told
 
 MARKET, LOCATION = "market", "location"
 UNSTATED: Final = "unstated"
+_OWN: Final = ("1", "2")
+_CO2_ALONE: Final = {"CO2"}
 UPSTREAM_MISSING: Final = "upstream_emissions_missing"
 
 
 def counted(footprint: ProductFootprint, method: str) -> tuple[InventoryLine, ...]:
-    """Return the lines that count where scope 2 is taken by one method."""
-    return tuple(line for line in footprint.lines if line.method in ("-", method))
+    """Return the lines of the factory's own gates, scope 2 by one method.
+
+    Scope 3 isn't among them: what came before the gates, the inputs say.
+    """
+    return tuple(line for line in footprint.lines if line.scope in _OWN and line.method in ("-", method))
+
+
+def left_out(footprint: ProductFootprint) -> list[str]:
+    """Name the activities of the ledger that don't count: scope 3, or none."""
+    return sorted({line.activity for line in footprint.lines if line.scope not in _OWN})
 
 
 def total_kg(lines: Iterable[InventoryLine]) -> Fraction:
@@ -70,7 +80,7 @@ def primary_percent(footprint: ProductFootprint) -> Decimal | None:
     """Return the share of emissions that rests on primary data [%].
 
     Null: an input doesn't say, or nothing was emitted. The factory's own part rests on its meters and
-    records; a published default has no share of its own.
+    records, but for what was estimated; a published default has no share of its own.
     """
     inputs = counted_inputs(footprint)
     shares = [0.0 if one.default_value else one.primary_share for one in inputs]
@@ -80,18 +90,22 @@ def primary_percent(footprint: ProductFootprint) -> Decimal | None:
     brought = [
         exact(share or 0.0) * brought_kg_per_unit([one]) for share, one in zip(shares, inputs, strict=True)
     ]
-    primary = own_kg_per_unit(footprint, MARKET) + sum(brought, Fraction(0))
+    measured = (
+        exact(1.0 - (line.estimated_share or 0.0)) * exact(line.co2e_kg or 0.0)
+        for line in counted(footprint, MARKET)
+    )
+    primary = sum(measured, Fraction(0)) / exact(footprint.quantity) + sum(brought, Fraction(0))
     return as_decimal(100 * primary / total)
 
 
 def own_sets(lines: Iterable[InventoryLine]) -> list[str]:
     """Name the GWP sets of lines; `unstated` if the source of a composite factor doesn't say."""
-    return sorted({line.gwp_set or UNSTATED for line in lines})
+    return sorted({name for _, name in line_sets(lines)})
 
 
 def input_sets(inputs: Iterable[SupplierInput]) -> list[str]:
     """Name the GWP sets of inputs; `unstated` if one doesn't say."""
-    return sorted({one.gwp_set or UNSTATED for one in inputs})
+    return sorted({name for _, name in supplied_sets(inputs)})
 
 
 def counted_inputs(footprint: ProductFootprint) -> tuple[SupplierInput, ...]:
@@ -154,8 +168,12 @@ def mixed_faults(lines: Iterable[InventoryLine]) -> list[Fault]:
 
 
 def line_sets(lines: Iterable[InventoryLine]) -> list[tuple[str, str]]:
-    """Return pairs of an activity and its GWP set."""
-    return [(line.activity, line.gwp_set or UNSTATED) for line in lines]
+    """Return pairs of an activity and its GWP set; carbon dioxide alone needs none."""
+    return [
+        (line.activity, line.gwp_set or UNSTATED)
+        for line in lines
+        if line.gwp_set is not None or set(line.masses_kg) != _CO2_ALONE
+    ]
 
 
 def supplied_sets(inputs: Iterable[SupplierInput]) -> list[tuple[str, str]]:
@@ -196,6 +214,14 @@ def primary_faults(footprint: ProductFootprint) -> list[Fault]:
     ]
 
 
+def biogenic_faults(footprint: ProductFootprint) -> list[Fault]:
+    """List burnt biomass: the ledger keeps its carbon dioxide apart, and no uptake to set against it."""
+    return [
+        (f"uptake of the biogenic CO2 of {activity}", f"{activity}의 생물 기원 CO2에 대응하는 흡수량")
+        for activity in sorted({x.activity for x in counted(footprint, MARKET) if x.co2_biogenic_kg})
+    ]
+
+
 def remarks(told: Told) -> str:
     """Say in a sentence each what a reader must know to use the figure."""
     footprint = told.footprint
@@ -206,6 +232,7 @@ def remarks(told: Told) -> str:
         f"Allocated by {footprint.allocation}: {as_decimal(footprint.share)} of the factory's emissions.",
         "Scope 2 by the market-based method.",
         f"GWP sets: {', '.join(document_sets(footprint))}.",
+        f"Not counted, scope 3 of the ledger: {', '.join(out)}." if (out := left_out(footprint)) else None,
         "Unverified.",
         "Provisional: it may still change by itself." if provisional else None,
         f"Notes of the ledger: {', '.join(reasons)}." if reasons else None,
