@@ -7,7 +7,10 @@ import typer
 
 
 def export(  # noqa: PLR0913, PLR0917 # the options of the command
-    form: Annotated[Literal["ghgp", "iso14064", "kets"], typer.Option("--format", help="Form.")],
+    form: Annotated[
+        Literal["ghgp", "iso14064", "kets", "pact", "catenax", "idta", "cbam"],
+        typer.Option("--format", help="Form: of an inventory (ghgp, iso14064, kets) or a product."),
+    ],
     factory: Annotated[str, typer.Option(help="Id of the factory.")],
     period: Annotated[str, typer.Option(help="Month or year: 2025-11 or 2025.")],
     out: Annotated[Path, typer.Option(help="Folder of the files; made if absent.")],
@@ -24,14 +27,20 @@ def export(  # noqa: PLR0913, PLR0917 # the options of the command
         list[str] | None, typer.Option(metavar="ACTIVITY=N", help="kets: tier of what states none.")
     ] = None,
     gwp: Annotated[str | None, typer.Option(metavar="SET", help="kets: GWP set. Default: SAR.")] = None,
+    product: Annotated[str | None, typer.Option(help="Product, of a product's form.")] = None,
+    allocate: Annotated[
+        Literal["mass", "units", "machine_hours"] | None,
+        typer.Option(help="By what emissions are shared out to products."),
+    ] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")] = None,
 ) -> None:
-    """Write a factory's inventory in a form that others ask for: XLSX for people, JSON for machines."""
+    """Write an inventory or a product's footprint in a form that others ask for: XLSX and JSON."""
     from pipelines.cli import open_reader
+    from pipelines.jobs.export_forms import ExportRequest, write_export
     from pipelines.jobs.exporting import Asked
-    from pipelines.jobs.exporting import export as write_inventory
     from pipelines.jobs.scheme_inventory import SchemeChoice
 
     asked = Asked(about, version, SchemeChoice(tuple(use or ()), tuple(tier or ()), gwp))
-    for path in write_inventory(open_reader(cluster), form, factory, period, out, asked):
+    request = ExportRequest(form, factory, period, out, asked, product, allocate)
+    for path in write_export(open_reader(cluster), request):
         typer.echo(path)

@@ -35,7 +35,7 @@ def read_aas(name: str, content: bytes) -> list[AasSubmodel]:
     Raises:
         OperatorError: it can't be read, or has no submodel; the library is not installed.
     """
-    library = _library()
+    library = aas_library()
     store = library.model.DictIdentifiableStore()
     try:
         if name.lower().endswith(".aasx"):
@@ -54,7 +54,7 @@ def read_aas(name: str, content: bytes) -> list[AasSubmodel]:
     return found
 
 
-class _Library:
+class AasLibrary:
     """The parts of the AAS library that are used."""
 
     def __init__(self, model: Any, aasx: Any, json: Any) -> None:  # noqa: ANN401 - the library has no types
@@ -63,7 +63,12 @@ class _Library:
         self.json = json
 
 
-def _library() -> _Library:
+def aas_library() -> AasLibrary:
+    """Return the library.
+
+    Raises:
+        OperatorError: SETTINGS: it isn't installed.
+    """
     try:
         from basyx.aas import model  # noqa: PLC0415 - only the on-ramp needs it
         from basyx.aas.adapter import aasx, json  # noqa: PLC0415
@@ -73,7 +78,7 @@ def _library() -> _Library:
             "AAS 파일에는 basyx-python-sdk 패키지가 필요합니다. digital-cluster[onramp]를 설치하세요",
             ExitCode.SETTINGS,
         ) from error
-    return _Library(model, aasx, json)
+    return AasLibrary(model, aasx, json)
 
 
 def _unreadable(name: str, error: Exception) -> OperatorError:

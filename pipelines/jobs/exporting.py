@@ -4,6 +4,7 @@ Belongs here: refusing what a form lacks, writing. Does not belong here: reading
 scheme_inventory), the forms (pipelines.publish.inventory_formats).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.inventory import read_inventory
 from pipelines.jobs.night import Night
 from pipelines.jobs.scheme_inventory import SchemeChoice, scheme_inventory
-from pipelines.publish.inventory_formats import FORMS, KETS, document, document_json, faults
+from pipelines.publish.inventory_formats import FORMS, KETS, Fault, document, document_json, faults
 from pipelines.publish.inventory_schemas import check
 from pipelines.publish.inventory_sheets import ABOUT
 from pipelines.publish.private_files import write_private
@@ -60,7 +61,7 @@ def export(night: Night, form: str, factory: str, period: str, out: Path, asked:
             of this form, or a folder that can't be written; INCONSISTENT: lines and statement don't add up;
             MANDATORY_MISSING (MissingFieldsError): the form demands more; no file is written.
     """
-    about = _about(asked.about)
+    about = read_about(asked.about, ABOUT)
     if form == KETS:
         if asked.version is not None:
             raise unusable(
@@ -75,16 +76,7 @@ def export(night: Night, form: str, factory: str, period: str, out: Path, asked:
         )
     else:
         inventory = read_inventory(night, factory, period, about, asked.version)
-    missing = faults(inventory, FORMS[form])
-    if missing:
-        raise MissingFieldsError([
-            OperatorError(
-                f"{form} of {factory}, {period}: missing: {english}",
-                f"{form}, {factory}, {period}: 누락: {korean}",
-                ExitCode.MANDATORY_MISSING,
-            )
-            for english, korean in missing
-        ])  # fmt: skip
+    refuse_missing(faults(inventory, FORMS[form]), form, f"{factory}, {period}")
     sheets = document(inventory, form)
     made_at = inventory.known_at or night.nominal
     text = document_json(sheets, form)
@@ -93,11 +85,39 @@ def export(night: Night, form: str, factory: str, period: str, out: Path, asked:
         ".json": text.encode(),
         ".xlsx": workbook_bytes(sheets, FORMS[form].title, made_at),
     }
+    return write_together(
+        out, {f"{form}-{factory}-{period}{end}": content for end, content in contents.items()}
+    )
+
+
+def refuse_missing(missing: list[Fault], form: str, subject: str) -> None:
+    """Refuse a form that lacks something.
+
+    Raises:
+        MissingFieldsError: MANDATORY_MISSING: with an error for each field.
+    """
+    if missing:
+        raise MissingFieldsError([
+            OperatorError(
+                f"{form} of {subject}: missing: {english}",
+                f"{form}, {subject}: 누락: {korean}",
+                ExitCode.MANDATORY_MISSING,
+            )
+            for english, korean in missing
+        ])  # fmt: skip
+
+
+def write_together(out: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files that only their owner can read into a folder, all or none; returns them.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: the folder or a file can't be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(f"--out {out} can't be made", f"--out {out} 폴더를 만들 수 없습니다") from error
-    files = {out / f"{form}-{factory}-{period}{ending}": content for ending, content in contents.items()}
+    files = {out / name: content for name, content in contents.items()}
     try:
         for path, content in files.items():
             write_private(path, content)
@@ -108,18 +128,26 @@ def export(night: Night, form: str, factory: str, period: str, out: Path, asked:
     return list(files)
 
 
-def _about(path: Path | None) -> dict[str, str]:
-    """Read what tables don't know: a YAML file of the fields of ABOUT."""
+def read_about(path: Path | None, known: Mapping[str, str]) -> dict[str, str]:
+    """Read what tables don't know: a YAML file of known fields; a list is told as text with commas.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: it can't be read, or has a field that isn't known.
+    """
     if path is None:
         return {}
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise unusable(f"--about {path} can't be read", f"--about {path} 파일을 읽을 수 없습니다") from error
-    unknown = sorted(set(told) - set(ABOUT)) if isinstance(told, dict) else [str(told)]
+    unknown = sorted(set(told) - set(known)) if isinstance(told, dict) else [str(told)]
     if unknown:
         raise unusable(
-            f"--about {path}: unknown {', '.join(unknown)}; known: {', '.join(ABOUT)}",
-            f"--about {path}: 알 수 없는 항목 {', '.join(unknown)}. 있는 것: {', '.join(ABOUT)}",
+            f"--about {path}: unknown {', '.join(unknown)}; known: {', '.join(known)}",
+            f"--about {path}: 알 수 없는 항목 {', '.join(unknown)}. 있는 것: {', '.join(known)}",
         )
-    return {name: str(value) for name, value in told.items()}
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in told.items()
+        if value is not None
+    }

@@ -31,7 +31,7 @@ ABOUT: Final[Mapping[str, str]] = {
 
 _REPORTING_BOUNDARY = "scope 1 and 2, gate to gate; scope 3 only where a member supplies it"
 _NOT_KEPT = "computed for this document from the ledger's activities; the ledger keeps no such statement"
-_FACTOR_COLUMNS = (
+FACTOR_COLUMNS = (
     "factor_id", "activity", "geography", "basis", "gas", "value", "unit", "gwp_set", "valid_from",
     "valid_to", "published_on", "source",
 )  # fmt: skip
@@ -107,8 +107,8 @@ def common_sheets(inventory: Inventory) -> tuple[Sheet, ...]:
         _of_lines("not_counted", _IDLE_COLUMNS, inventory.not_counted),
         Sheet(
             "factors",
-            _FACTOR_COLUMNS,
-            tuple({c: plain(f.get(c)) for c in _FACTOR_COLUMNS} for f in inventory.factors),
+            FACTOR_COLUMNS,
+            tuple({c: plain(f.get(c)) for c in FACTOR_COLUMNS} for f in inventory.factors),
         ),
         Sheet("not_quantified", ("category", "name", "reason"), missing),
     )

@@ -1,0 +1,1 @@
+"""The footprint of a product in the forms that others ask for: one module a form."""
