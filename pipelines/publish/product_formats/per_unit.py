@@ -188,11 +188,10 @@ def set_faults(named: Iterable[tuple[str, str]], allowed: tuple[str, ...]) -> li
         named: pairs of an activity or input and its set.
         allowed: sets that the form accepts.
     """
-    accepted = " or ".join(allowed)
     return [
         (
-            f"GWP set {accepted} of {what}, instead of {name}",
-            f"{what}의 지구온난화지수 판 {accepted} ({name} 대신)",
+            f"GWP set {' or '.join(allowed)} of {what}, instead of {name}",
+            f"{what}의 지구온난화지수 판 {' 또는 '.join(allowed)} ({name} 대신)",
         )
         for what, name in dict.fromkeys(named)
         if name not in allowed
