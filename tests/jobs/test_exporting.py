@@ -5,6 +5,7 @@ import math
 import stat
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -246,6 +247,14 @@ def test_an_older_version_is_exported_as_it_was_after_a_restatement(demo: Demo, 
     for ending in ("json", "xlsx"):
         file = f"{name}.{ending}"
         assert (tmp_path / "older" / file).read_bytes() == (tmp_path / "before" / file).read_bytes()
+
+
+def test_lines_that_do_not_add_up_to_their_statement_are_refused(demo: Demo, tmp_path: Path) -> None:
+    with mock.patch("pipelines.jobs.inventory.agrees", return_value=False):
+        answer = exported(demo.hub, tmp_path / "out", "ghgp")
+    assert answer.code == 3
+    assert f"{DEMO_CLUSTER}/factory/areum/month/2025-11-01, version 1" in answer.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_boundary_is_that_of_the_exported_version(demo: Demo, tmp_path: Path) -> None:
