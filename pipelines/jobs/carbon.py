@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.connectors.store import OpenTable
-from pipelines.domain.carbon.entries import Entry, entries_of
+from pipelines.domain.carbon.entries import RECOVERED, Entry, entries_of
 from pipelines.domain.carbon.ledger import Basis, Line, ledger_lines
+from pipelines.domain.carbon.refrigerants import GAS_FLOWS
 from pipelines.domain.carbon.restatement import (
     ACTIVITY,
     BOUNDARY,
@@ -110,7 +111,7 @@ def derive_carbon(night: Night, trigger: Trigger | None = None) -> CarbonReport:
         for table in behind
         for month in _changed_activities(table, activities) | changed_months(table, choices)
     }
-    ledger = Ledger(night, activities, choices, years)
+    ledger = Ledger(night, activities, choices, years | _years_with_recoveries_after(activities, years))
     report = CarbonReport(lines=_append_lines(night, lines, ledger, consumed))
     _append_statements(night, statements, ledger, trigger, report, consumed)
     return report
@@ -124,11 +125,21 @@ def _changed_activities(table: OpenTable, activities: OpenTable) -> set[date]:
     return {*activities.read_files(paths, ["month"])["month"]} if paths else set()
 
 
+def _years_with_recoveries_after(activities: OpenTable, years: set[int]) -> set[int]:
+    """Return later years whose recovered gases may have been charged in one of these."""
+    later = (pl.col("month").dt.year() > min(years, default=0)) & (pl.col("flow") == RECOVERED)
+    return {*activities.scan().filter(later).select(pl.col("month").dt.year()).collect()["month"]}
+
+
 class Ledger:
     """The ledger of some years as of any batch of activities and any choice of factors."""
 
     def __init__(self, night: Night, activities: OpenTable, choices: Choices, years: set[int]) -> None:
-        self._rows = activities.scan().filter(pl.col("month").dt.year().is_in(sorted(years))).collect()
+        of_years = pl.col("month").dt.year().is_in(sorted(years))
+        self._rows = activities.scan().filter(of_years).collect()
+        gases = ~of_years & pl.col("flow").is_in(GAS_FLOWS)
+        before = pl.col("month").dt.year() < max(years, default=0)
+        self._gases = activities.scan().filter(gases, before).collect()
         everything = activities.scan().select(pl.col("sequence").max()).collect().item()
         self.last_sequence = int(everything or 0)
         self.choices = choices
@@ -139,8 +150,7 @@ class Ledger:
 
     def held(self, sequence: int | None = None) -> pl.DataFrame:
         """Return the rows of ACTIVITIES that held up to a batch (null: now), by place."""
-        rows = self._rows if sequence is None else self._rows.filter(pl.col("sequence") <= sequence)
-        return newest(rows, PLACE).sort(PLACE)
+        return _held(self._rows, sequence)
 
     @property
     def months(self) -> list[date]:
@@ -155,12 +165,19 @@ class Ledger:
         """Return the lines of the entries known up to a batch, by some bases, which `name` tells apart."""
         key = (sequence, name)
         if key not in self._lines:
-            self._lines[key] = self.lines_of(entries_of(self.held(sequence)), bases)
+            self._lines[key] = self.lines_of(entries_of(self.held(sequence)), bases, sequence)
         return self._lines[key]
 
-    def lines_of(self, entries: Sequence[Entry], bases: Mapping[date, Basis]) -> list[Line]:
-        """Return the lines of some entries, whatever the tables hold."""
-        return ledger_lines(entries, bases, self._owners)
+    def lines_of(
+        self, entries: Sequence[Entry], bases: Mapping[date, Basis], sequence: int | None = None
+    ) -> list[Line]:
+        """Return the lines of some entries, beside the gases of earlier years known up to a batch."""
+        return ledger_lines(entries, bases, self._owners, entries_of(_held(self._gases, sequence)))
+
+
+def _held(rows: pl.DataFrame, sequence: int | None) -> pl.DataFrame:
+    known = rows if sequence is None else rows.filter(pl.col("sequence") <= sequence)
+    return newest(known, PLACE).sort(PLACE)
 
 
 def line_frame(

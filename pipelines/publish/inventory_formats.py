@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipelines.domain.emissions.inventory import CATEGORIES, Inventory, InventoryLine, added
+from pipelines.domain.emissions.inventory import CATEGORIES, Inventory, InventoryLine
 from pipelines.domain.emissions.lookup import NOT_NAMED
 from pipelines.publish.inventory_sheets import (
     ABOUT,
@@ -129,9 +129,9 @@ def _by_category(inventory: Inventory) -> tuple[Sheet, ...]:
     nothing = dict.fromkeys(_CATEGORY_COLUMNS)
     rows: list[Mapping[str, object]] = []
     for key, name in CATEGORIES.items():
-        own = [line for line in inventory.lines if line.category == key]
         head = {"category": key, "name": name}
-        for total in added(own):
+        own = inventory.of_category(key)
+        for total in own:
             known = {"gwp_set": total.gwp_set, "co2e_kg": total.co2e_kg, **by_gas(total.masses_kg)}
             more = {"method": total.method, "co2_biogenic_kg": total.co2_biogenic_kg, "status": "quantified"}
             rows.append(nothing | head | known | more)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipelines.domain.carbon.entries import METER, Entry, entries_of, frame_of
 from pipelines.domain.carbon.ledger import Basis, Line, ledger_lines
 from pipelines.domain.carbon.metered import metered_activities
+from pipelines.domain.carbon.refrigerants import recoveries_beyond
 from pipelines.domain.carbon.restatement import STEPS, basis_after, chain, is_significant, sums_of
 from pipelines.domain.carbon.statements import Account, Boundary, Exclusion, account, counted
 from pipelines.domain.carbon.told import told_activities
@@ -304,6 +305,61 @@ def test_a_refrigerant_that_is_recovered_counts_against_what_was_charged() -> No
         told("a", "HFC-134a", 3.0, "kg", "out", flow="recovered"),
     )
     assert kg(statement(made, "a"), "1", "-", "AR5") == 2 * 1300.0
+
+
+def recovered(kg: float, name: str = "out", **changes: object) -> Entry:
+    return told("a", "HFC-134a", kg, "kg", name, flow="recovered", **changes)
+
+
+def test_more_recovered_than_was_ever_charged_is_not_known_and_makes_nothing_negative() -> None:
+    made = lines(
+        told("a", "HFC-134a", 5.0, "kg", "in", flow="charged"),
+        told("b", "HFC-134a", 50.0, "kg", "in", flow="charged"),
+        recovered(5.5),
+    )
+    (out,) = (line for line in made if line.entry.flow == "recovered")
+    assert out.figure is not None
+    assert (out.figure.co2e_kg, out.figure.masses_kg) == (None, {})
+    assert out.reasons == ("recovery_exceeds_charge",)
+    said = statement(made, "a")
+    assert kg(said, "1", "-", "AR5") == 5 * 1300.0
+    assert "incomplete:1" in said.sums[0].total.reasons
+
+
+def test_a_recovery_counts_against_earlier_years_and_a_leak_that_was_told_and_no_other_gas() -> None:
+    before = told("a", "HFC-134a", 4000.0, "g", "in", flow="charged", start=date(2021, 3, 1))
+    leak = told("a", "HFC-134a", 1.0, "kg", "leak", flow="leaked")
+    other = told("a", "HFC-32", 9.0, "kg", "other", flow="charged")
+    entries, bases = [leak, other, recovered(5.0)], {MAY: BASIS}
+    (out,) = (x for x in ledger_lines(entries, bases, OWNERS, [before]) if x.entry.flow == "recovered")
+    assert out.figure is not None
+    assert out.figure.co2e_kg == -5 * 1300
+    (alone,) = (x for x in ledger_lines(entries, bases, OWNERS) if x.entry.flow == "recovered")
+    assert "recovery_exceeds_charge" in alone.reasons
+    later = replace(before, start=date(2023, 3, 1))
+    (early,) = (x for x in ledger_lines(entries, bases, OWNERS, [later]) if x.entry.flow == "recovered")
+    assert "recovery_exceeds_charge" in early.reasons
+
+
+GAS_ROWS = st.lists(
+    st.tuples(st.sampled_from(["charged", "leaked", "recovered"]), st.integers(1, 20), st.integers(1, 28)),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(GAS_ROWS)
+def test_what_is_known_of_a_gas_is_never_negative_on_any_day(rows: list[tuple[str, int, int]]) -> None:
+    entries = [
+        told("a", "HFC-134a", float(kg), "kg", f"g{n}", flow=flow, start=date(2022, 5, day), end=JUNE)
+        for n, (flow, kg, day) in enumerate(rows)
+    ]
+    beyond = recoveries_beyond(entries, TABLES.conversion.units)
+    assert beyond == recoveries_beyond(entries[::-1], TABLES.conversion.units)
+    counted_rows = [e for e in entries if e.place not in beyond]
+    for day in range(1, 29):
+        until = [e for e in counted_rows if e.start.day <= day]
+        assert sum(-e.amount if e.flow == "recovered" else e.amount for e in until if e.amount) >= 0
 
 
 # Negative controls (must-hold 9)

@@ -116,3 +116,13 @@ def test_masses_are_told_only_where_every_line_tells_gases_apart() -> None:
     assert alone.masses_kg == {"CO2": 4.5, "CH4": 0.02}
     (mixed,) = inventory(diesel, replace(diesel, masses_kg={})).totals()
     assert mixed.masses_kg == {}
+
+
+def test_a_category_that_is_a_whole_sum_says_what_the_statement_says() -> None:
+    sums = (InventoryTotal("2", "location", "AR5", 0.30000000000000004, 0),)
+    two = [replace(LINE, co2e_kg=0.1), replace(LINE, co2e_kg=0.2)]
+    (alone,) = replace(inventory(*two), stated=stated(*sums)).of_category("2.1")
+    assert alone.co2e_kg == 0.30000000000000004
+    steam = replace(LINE, category="2.2", co2e_kg=0.2)
+    beside = replace(inventory(two[0], steam), stated=stated(*sums))
+    assert [t.co2e_kg for key in ("2.1", "2.2", "1") for t in beside.of_category(key)] == [0.1, 0.2]

@@ -306,6 +306,32 @@ def test_a_night_that_restates_a_final_day_names_what_did(told: Park, tmp_path: 
     assert own["cause"].unique().to_list() == ["meter_correction"]
 
 
+def test_a_recovery_is_judged_beside_charges_of_earlier_years_and_anew_when_they_change(
+    told: Park, tmp_path: Path
+) -> None:
+    park = told.copied(tmp_path / "hub")
+    file = park.hub.root / "clusters" / "park.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("2025-11-01", "2024-01-01"), encoding="utf-8")
+    then = {"start": midnight(date(2024, 5, 1)), "end": midnight(date(2024, 5, 2)), "flow": "charged"}
+
+    def night(*values: bytes) -> tuple[float | None, str | None]:
+        park.send(park.topic("activities"), values, midnight(WEDNESDAY) + timedelta(hours=2))
+        assert park.nightly(three(WEDNESDAY)).code == 0
+        lines = park.rows("emission_lines").filter(factory=park.a, activity_id="out")
+        return lines.sort("version").select("co2e_kg", "reason").row(-1)
+
+    charged = tell(park, park.a, "in", "HFC-134a", 5.0, "kg", **then)
+    taken = tell(park, park.a, "out", "HFC-134a", 4.0, "kg", flow="recovered", uncertainty_pct=1.0)
+    # By AR5 a kilogram counts 1300.
+    assert night(charged, taken) == (-4 * 1300.0, None)
+    # Only 2024 changes: what was recovered in 2025 goes beyond it now.
+    corrected = tell(park, park.a, "in", "HFC-134a", 3.0, "kg", **then)
+    assert night(corrected) == (None, "recovery_exceeds_charge")
+    own = statements(park, "factory", park.a).filter(scope="1")
+    assert "incomplete:1" in own.sort("version")["reason"].to_list()[-1]
+    check_chains(park)
+
+
 def with_policy(park: Park, policy: Mapping[str, object]) -> None:
     file = park.hub.root / "clusters" / "park.yaml"
     text = file.read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ import math
 import stat
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -246,6 +247,40 @@ def test_an_older_version_is_exported_as_it_was_after_a_restatement(demo: Demo, 
     for ending in ("json", "xlsx"):
         file = f"{name}.{ending}"
         assert (tmp_path / "older" / file).read_bytes() == (tmp_path / "before" / file).read_bytes()
+
+
+def test_lines_that_do_not_add_up_to_their_statement_are_refused(demo: Demo, tmp_path: Path) -> None:
+    with mock.patch("pipelines.jobs.inventory.agrees", return_value=False):
+        answer = exported(demo.hub, tmp_path / "out", "ghgp")
+    assert answer.code == 3
+    assert f"{DEMO_CLUSTER}/factory/areum/month/2025-11-01, version 1" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_boundary_is_that_of_the_exported_version(demo: Demo, tmp_path: Path) -> None:
+    hub = demo.hub.copied(tmp_path / "hub")
+    with (hub.root / "clusters" / f"{DEMO_CLUSTER}.yaml").open("a", encoding="utf-8") as file:
+        file.write(
+            "carbon:\n  approach: financial_control\n  leased: [byeolsan]\n"
+            "  exclusions: [{factory: byeolsan, activity: HFC-134a, reason: leased chiller}]\n"
+        )
+    asked = ("--cluster", DEMO_CLUSTER, "--as-of", "2025-11-11T03:00+09:00", "--cause", "boundary")
+    assert hub.run("restate", *asked, "--gwp", "AR6").code == 0
+    found = {}
+    for version in ("1", "2"):
+        out = tmp_path / version
+        answer = exported(hub, out, "ghgp", "--version", version, factory="byeolsan")
+        assert answer.code == 0, answer.err
+        told = document(out, "ghgp-byeolsan-2025-11")
+        names = ("consolidation_approach", "exclusions", "leased_sites")
+        found[version] = ([report(told)[n] for n in names], {x["activity"] for x in told["lines"]})
+    assert found == {
+        "1": (["operational_control", "none", "none"], {"HFC-134a", "electricity"}),
+        "2": (
+            ["financial_control", "byeolsan/HFC-134a: leased chiller", "byeolsan"],
+            {"electricity"},
+        ),
+    }
 
 
 def test_what_tables_do_not_know_is_told_by_a_file(demo: Demo, about: Path, tmp_path: Path) -> None:

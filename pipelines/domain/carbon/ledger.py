@@ -11,10 +11,11 @@ from datetime import date
 from fractions import Fraction
 
 from pipelines.domain.carbon.entries import BOUGHT, CONTRACT, METER, RECOVERED, SOLD, USED, Entry
+from pipelines.domain.carbon.refrigerants import recoveries_beyond
 from pipelines.domain.carbon.transfers import Place, matched_transfers
 from pipelines.domain.emissions.activities import Activity, Claim
 from pipelines.domain.emissions.evaluation import Request, evaluate
-from pipelines.domain.emissions.figures import Figure
+from pipelines.domain.emissions.figures import AMOUNT_UNKNOWN, FACTOR_UNKNOWN, Figure
 from pipelines.domain.emissions.fuels import UNIT_NOT_CONVERTIBLE
 from pipelines.domain.emissions.gases import COMPOSITE
 from pipelines.domain.emissions.lookup import Factor
@@ -24,6 +25,7 @@ from pipelines.domain.units import UnitTable
 
 METERED, SOLD_ON = "metered", "sold_on"
 WITHOUT_USE, OTHER_OWNER = "claim_without_use", "claim_owner"
+RECOVERY_BEYOND = "recovery_exceeds_charge"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ def exact(amount: float) -> Fraction:
 
 
 def ledger_lines(
-    entries: Sequence[Entry], bases: Mapping[date, Basis], owners: Mapping[str, str]
+    entries: Sequence[Entry],
+    bases: Mapping[date, Basis],
+    owners: Mapping[str, str],
+    earlier: Sequence[Entry] = (),
 ) -> list[Line]:
     """Evaluate entries, each month by its basis; claims and amounts are judged beside those of its year.
 
@@ -72,6 +77,7 @@ def ledger_lines(
         entries: of any factories and months; withdrawn ones are left out.
         bases: by month.
         owners: member by factory: an instrument of another member doesn't count.
+        earlier: of months before: what was charged of a gas until then; no line is made of them.
 
     Returns:
         Lines in the order of the entries: of scope 2 two each, location before market; of what emits nothing
@@ -90,6 +96,8 @@ def ledger_lines(
         if entry.place not in idle
     }
     figures = _figures(live, activities, bases)
+    for place in recoveries_beyond([*earlier, *live], units) & figures.keys():
+        figures[place] = [_not_known(figure, RECOVERY_BEYOND) for figure in figures[place]]
     return [
         line
         for entry in live
@@ -225,6 +233,12 @@ def _figures(
         for figure in evaluate(own, tables, basis.request, beside)[0]:
             found[whose[id(figure.activity)]].append(figure)
     return found
+
+
+def _not_known(figure: Figure, why: str) -> Figure:
+    """Take a figure away: nothing is left of which an uncertainty could be known or not."""
+    reasons = (code for code in figure.reasons if code not in {AMOUNT_UNKNOWN, FACTOR_UNKNOWN})
+    return replace(figure, parts=(), co2e_kg=None, percent=None, reasons=(*reasons, why))
 
 
 def _line(entry: Entry, figure: Figure, matched: frozenset[Place]) -> Line:

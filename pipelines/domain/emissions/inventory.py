@@ -221,6 +221,13 @@ class Inventory:
             own = (*sums, *(t for t in own if t.scope not in {"1", "2"}))
         return tuple(sorted(own, key=lambda total: total.place))
 
+    def of_category(self, category: str) -> tuple[InventoryTotal, ...]:
+        """Add up a category: as the statement says it, where the category is all that a sum of it has."""
+        stated = {total.place: total for total in self.totals()}
+        others = {t.place for t in added(line for line in self.lines if line.category != category)}
+        own = added(line for line in self.lines if line.category == category)
+        return tuple(t if t.place in others else stated.get(t.place, t) for t in own)
+
     def _tells_gases(self, total: InventoryTotal) -> bool:
         return _all_tell_gases(
             line
