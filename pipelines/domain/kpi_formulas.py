@@ -177,6 +177,7 @@ class Definition:
         counts_output: whether its unit has units of output in it: those of several product classes can't be
             added. Of a ratio of quantities they cancel.
         over_time: how its sums of days become those of a month.
+        monthly: whether the carbon ledger tells all of its elements: it is of calendar months only.
     """
 
     kpi: str
@@ -207,6 +208,13 @@ class Definition:
     of_machine: bool
     counts_output: bool
     over_time: OverTime
+    monthly: bool = False
+
+    @property
+    def addends(self) -> tuple[str, ...]:
+        """Elements of a total of several, whose own totals it adds; empty: it is of one, or a ratio."""
+        terms = self.formula.above[0].terms if self.is_total else ()
+        return tuple(name for term in terms for name in term.elements) if len(terms) > 1 else ()
 
     @property
     def adds_up(self) -> bool:
