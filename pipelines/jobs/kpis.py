@@ -72,7 +72,7 @@ def derive_kpis(night: Night) -> int:
     stored = table.scan().filter(_is_touched(touched)).collect()
     return replace_figures(
         table,
-        pl.concat([computed, months, years, totals_of(night, lines, of_months)]),
+        pl.concat([computed, months, years, totals_of(night, lines, of_months, months)]),
         stored,
         _predicate(touched),
         consumed={t.table.name: t.version for t in (elements, costs, lines)},

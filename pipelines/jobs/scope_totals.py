@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.connectors.store import OpenTable, arrow_frame
-from pipelines.domain.carbon.scope_figures import scope_figures
+from pipelines.domain.carbon.scope_figures import PER_UNIT, per_unit, scope_figures
 from pipelines.domain.carbon.statements import Exclusion
 from pipelines.domain.kpi_formulas import Definition
 from pipelines.domain.kpis import FIGURE_COLUMNS
@@ -35,25 +35,37 @@ def changed_months(night: Night, kpis: OpenTable, lines: OpenTable) -> set[date]
     return (changed & told) | (told - {*has.collect()["day"]})
 
 
-def totals_of(night: Night, lines: OpenTable, months: Sequence[date]) -> pl.DataFrame:
-    """Return the totals of the closed ones of some months: the columns of the table kpis but known_at."""
+def totals_of(night: Night, lines: OpenTable, months: Sequence[date], figures: pl.DataFrame) -> pl.DataFrame:
+    """Return the figures of scopes of the closed ones of some months.
+
+    Args:
+        night: the night.
+        lines: the table emission_lines.
+        months: first dates.
+        figures: their rows that roll up from days: FIGURE_COLUMNS.
+
+    Returns:
+        The columns of the table kpis but known_at.
+    """
     wanted = sorted(_closed(night, months))
     own = pl.col("month").is_in(wanted)
     rows = lines.scan().filter(own).collect() if wanted else lines.empty()
     if rows.is_empty():
         return arrow_frame(KPIS.schema.empty_table()).select(FIGURE_COLUMNS)
     told = newest(night.store.open(ACTIVITIES).scan().filter(own).collect(), PLACE)
-    return scope_figures(
+    totals = scope_figures(
         rows,
         told.select(*PLACE, *_OF_ACTIVITY),
         _definitions(),
         {f.factory: f.member for f in night.cluster.factories},
         [Exclusion(*one) for one in night.cluster.carbon.exclusions],
     )
+    ratio = kpi_book().definitions[PER_UNIT][-1]
+    return pl.concat([totals, per_unit(totals, figures, ratio)])
 
 
 def _definitions() -> list[Definition]:
-    return [d for d in kpi_book().newest() if d.monthly]
+    return [d for d in kpi_book().newest() if d.monthly and d.is_total]
 
 
 def _closed(night: Night, months: Sequence[date]) -> set[date]:

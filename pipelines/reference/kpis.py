@@ -233,5 +233,5 @@ def _definition(
         of_machine=all(e.measured_at != "factory" for e in used),
         counts_output=output_degree(formula, elements) != 0,
         over_time="mean" if any(e.over_time == "mean" for e in used) else "sum",
-        monthly=all(e.stream == _LEDGER for e in used),
+        monthly=any(e.stream == _LEDGER for e in used),
     )

@@ -112,11 +112,12 @@ def test_a_certificate_of_one_member_withholds_the_market_based_total() -> None:
 def test_heat_that_two_members_buy_is_not_the_scope_less_the_power() -> None:
     rows = month()
     for one in rows:
-        if one["kpi"] == "co2e_scope2_location_kg" and one["subject"] in {"f0", "f1"}:
+        if "scope2" in one["kpi"] and one["subject"] in {"f0", "f1"}:
             more = one["numerator"] + 1_000.0
             one |= {"numerator": more, "value": more, "sums": [more], "basis": more}
     found = everybodys(judged(rows, []))
-    assert (found["energy_kwh"], found["co2e_scope2_location"]) == (74_000.0, "withheld")
+    assert (found["energy_kwh"], found["co2e"]) == (74_000.0, 37_000.0)
+    assert found["co2e_scope2_location"] == found["co2e_scope2_market"] == "withheld"
 
 
 @pytest.mark.parametrize("coalition", [1, 2])
@@ -204,3 +205,18 @@ def test_the_same_night_twice_says_the_same() -> None:
     assert [replace(s, known_at_us=0) for s in again.sealed] == [
         replace(s, known_at_us=0) for s in first.sealed
     ]
+
+
+@pytest.mark.parametrize(("holdings", "status"), [(4, "withheld"), (5, "published")])
+def test_both_scopes_per_unit_are_a_median_of_five_or_nothing(holdings: int, status: str) -> None:
+    # Of four a ratio of sums would be next, and it would tell the sum of both scopes.
+    per_unit, who = "co2e_scope12_t_per_unit", replace(members(1), factories=members(1).factories[:holdings])
+    rows = [
+        row(n, per_unit, 0.2 + n / 10, 100.0, day=MONTH, period="month", product_class="forged-parts",
+            sums=[200.0 + 100.0 * n, 100.0])
+        for n in range(holdings)
+    ]  # fmt: skip
+    figures = night(rows, who, (MONTH, "month"), known_at=FIRST).figures
+    found = {r["kpi"]: (r["status"], r["value"]) for r in figures.iter_rows(named=True)}
+    # 0.002, 0.003, 0.004, 0.005, 0.006 t; a step is 0.0001
+    assert found == {per_unit: (status, 0.004 if status == "published" else None)}

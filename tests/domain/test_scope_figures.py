@@ -6,12 +6,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.domain.carbon.scope_figures import scope_figures
+from pipelines.domain.carbon.scope_figures import PER_UNIT, per_unit, scope_figures
 from pipelines.domain.carbon.statements import Exclusion
 from pipelines.reference.kpis import kpi_book
 
 MONTH = date(2026, 4, 1)
-MONTHLY = [d for d in kpi_book().newest() if d.monthly]
+MONTHLY = [d for d in kpi_book().newest() if d.monthly and d.is_total]
 OWNERS = {"a": "m", "b": "m", "c": "n"}
 Row = dict[str, Any]
 LINES = {
@@ -177,3 +177,31 @@ def test_exclusions_leave_out_an_activity_or_a_factory() -> None:
     found = made(lines, exclusions=[Exclusion("a", "leak", "leased"), Exclusion("c", None, "sold")])
     assert values(found, "a")["scope1"] == 100.0
     assert ("c", "scope1") not in found
+
+
+@pytest.mark.parametrize(
+    ("output", "value", "reason", "coverage"),
+    [
+        # (130 + 500) kg over 200 pieces; 95 % of the output's time was known
+        ({"denominator": 200.0, "value": 1.0, "coverage": 0.95}, 0.00315, None, 0.95),
+        ({"reason": "zero_denominator", "coverage": 1.0}, None, "zero_denominator", 1.0),
+        ({"reason": "missing_element:pq", "coverage": 0.0}, None, "missing_element:pq", 0.0),
+    ],
+)
+def test_both_scopes_per_unit_are_divided_by_the_output_of_the_month(
+    output: Row, value: float | None, reason: str | None, coverage: float
+) -> None:
+    lines = [line("a", "lng", "1", 130.0), *power("a", 500.0)]
+    told = [activity("a", "lng"), activity("a", "meter-electricity")]
+    totals = scope_figures(
+        pl.DataFrame(lines, schema=LINES), pl.DataFrame(told, schema=ACTIVITIES), MONTHLY, OWNERS
+    )
+    month = {
+        "day": MONTH, "period": "month", "level": "factory", "subject": "a", "kpi": "co2e_t_per_unit",
+        "product_class": "forged-parts", "status": "final", **output,
+    }  # fmt: skip
+    figures = pl.DataFrame([month], schema=totals.schema)
+    (row,) = per_unit(totals, figures, kpi_book().definitions[PER_UNIT][-1]).to_dicts()
+    assert row["value"] == (None if value is None else pytest.approx(value))
+    assert (row["reason"], row["coverage"], row["status"]) == (reason, coverage, "final")
+    assert (row["kpi"], row["product_class"]) == ("co2e_scope12_t_per_unit", "forged-parts")

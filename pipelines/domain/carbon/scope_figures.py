@@ -26,7 +26,8 @@ from pipelines.domain.kpis import FIGURE_COLUMNS, SUSPECT
 from pipelines.domain.sums import exact_sum
 
 SCOPE_1, LOCATION, MARKET = "co2e_scope1_kg", "co2e_scope2_location_kg", "co2e_scope2_market_kg"
-TRANSFERS = "co2e_transfers_kg"
+TRANSFERS, TOGETHER = "co2e_transfers_kg", "co2e_scope12_location_kg"
+PER_UNIT, BY_OUTPUT = "co2e_scope12_t_per_unit", "co2e_t_per_unit"
 SEVERAL_SETS, INCOMPLETE = "several_gwp_sets", "incomplete"
 _IDLE = (METERED, SOLD_ON, CONTRACT, WITHOUT_USE)
 _WITHDRAWN, _UNSTATED = "withdrawn", "unstated"
@@ -179,6 +180,45 @@ def _figures(sums: pl.DataFrame, definitions: Sequence[Definition]) -> pl.DataFr
             status=pl.when("final").then(pl.lit("final")).otherwise(pl.lit("provisional")),
             sums=pl.when(known).then(pl.concat_list("total")), weight=weight, covered=covered,
             coverage=covered / weight, basis=pl.when(known).then("basis"),
+        )
+        .select(FIGURE_COLUMNS)
+        .sort("day", "level", "subject", "kpi", "definition_version")
+    )  # fmt: skip
+
+
+def per_unit(totals: pl.DataFrame, months: pl.DataFrame, definition: Definition) -> pl.DataFrame:
+    """Divide both scopes of a month by the output that its figure of electricity per unit divides by.
+
+    Args:
+        totals: what `scope_figures` returned.
+        months: rows of the same months: FIGURE_COLUMNS.
+        definition: of co2e_scope12_t_per_unit.
+
+    Returns:
+        FIGURE_COLUMNS, sorted like `totals`, of whoever has both. ``value`` null: a reason of either. The
+        lower of both coverages counts.
+    """
+    place = ["day", "level", "subject"]
+    of_output = months.filter(pl.col("kpi") == BY_OUTPUT, pl.col("period") == "month")
+    newest = of_output.sort("definition_version").unique(place, keep="last", maintain_order=True)
+    why = pl.when(pl.col("value").is_null()).then("reason")
+    output = newest.select(
+        *place, "product_class", "status", output="denominator", why=why, measured="coverage"
+    )
+    told = totals.filter(pl.col("kpi") == TOGETHER).drop("product_class", "denominator")
+    both = told.join(output, on=place).with_columns(reason=pl.coalesce("reason", "why"))
+    known = pl.col("reason").is_null()
+    scale, final = definition.formula.scale, pl.all_horizontal(pl.col("status", "status_right") == "final")
+    coverage = pl.min_horizontal("coverage", "measured").fill_null(0.0)
+    return (
+        both.with_columns(
+            kpi=pl.lit(definition.kpi), definition_version=pl.lit(definition.version),
+            unit=pl.lit(definition.unit), coverage=coverage, covered=pl.col("weight") * coverage,
+            numerator=pl.when(known).then(pl.col("value") * scale),
+            denominator=pl.when(known).then("output"),
+            value=pl.when(known).then(pl.col("value") * scale / pl.col("output")),
+            status=pl.when(final).then(pl.lit("final")).otherwise(pl.lit("provisional")),
+            sums=pl.when(known).then(pl.concat_list("value", "output")), basis=pl.lit(None, pl.Float64),
         )
         .select(FIGURE_COLUMNS)
         .sort("day", "level", "subject", "kpi", "definition_version")
