@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy
@@ -27,6 +28,7 @@ FIRST = datetime(2026, 5, 3, 3, tzinfo=ZoneInfo("Asia/Seoul"))
 KWH = (9_000.0, 8_000.0, 11_000.0, 10_000.0, 7_500.0, 9_500.0, 10_500.0, 8_500.0)
 FUEL = (900.0, 700.0, 800.0, 1_000.0, 1_100.0, 850.0, 950.0, 750.0)
 GRID = 0.5
+SEEDS = (1, 2, 3)
 NO_HISTORY = Checks(history=False)
 
 
@@ -220,3 +222,52 @@ def test_both_scopes_per_unit_are_a_median_of_five_or_nothing(holdings: int, sta
     found = {r["kpi"]: (r["status"], r["value"]) for r in figures.iter_rows(named=True)}
     # 0.002, 0.003, 0.004, 0.005, 0.006 t; a step is 0.0001
     assert found == {per_unit: (status, 0.004 if status == "published" else None)}
+
+
+def restated_at_random(seed: int, coalition: int, checks: Checks = ALL_CHECKS) -> list[SealedFigure]:
+    """Judge a month three times, by everybody and two processes: a factor or a meter changes in between."""
+    chance = np.random.default_rng(seed)
+    count = len(KWH)
+    kwh = chance.uniform(5_000, 15_000, count)
+    lng, coal, heat = (
+        chance.uniform(300, 1_500, count) * (chance.random(count) < part) for part in (0.7, 0.3, 0.25)
+    )
+    claimed = chance.uniform(300, 1_500, count) * (chance.random(count) < 0.3)
+    factors = {"lng": 1.0, "coal": 1.0, "heat": 1.0, "grid": GRID}
+    past: list[SealedFigure] = []
+    for nights in range(3):
+        power = kwh * factors["grid"]
+        scope_2, basis = power + heat * factors["heat"], kwh * GRID + heat
+        made = {
+            "energy_kwh": (kwh, None), "co2e_kg": (power, None),
+            "co2e_scope1_kg": (lng * factors["lng"] + coal * factors["coal"], lng + coal),
+            "co2e_scope2_location_kg": (scope_2, basis),
+            "co2e_scope2_market_kg": (scope_2 - claimed * factors["grid"], basis - claimed * GRID),
+        }  # fmt: skip
+        rows = [
+            row(n, kpi, float(kg[n]), day=MONTH, period="month", basis=None if of is None else float(of[n]))
+            for kpi, (kg, of) in made.items()
+            for n in range(count)
+            if kg[n]
+        ]
+        past += night(
+            rows, members(coalition), (MONTH, "month"), processes=["casting", "forming"] * (count // 2),
+            known_at=FIRST + timedelta(days=nights), past=past, checks=checks,
+        ).sealed  # fmt: skip
+        kind = chance.choice(["lng", "coal", "heat", "grid", "meter"])
+        if kind == "meter":
+            kwh[chance.integers(count)] *= chance.choice([0.5, 1.02, 6.0])
+        else:
+            factors[kind] *= chance.choice([0.9, 1.3])
+    return past
+
+
+@pytest.mark.parametrize("coalition", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_restatements_reveal_nobody(seed: int, coalition: int) -> None:
+    assert alarmed(restated_at_random(seed, coalition), coalition) == set()
+
+
+def test_random_restatements_would_reveal_somebody_without_the_look_back() -> None:
+    found = [alarmed(restated_at_random(seed, 1, NO_HISTORY), 1) for seed in SEEDS]
+    assert all(found)
