@@ -223,7 +223,8 @@ def may_be(row: Row, product_class: str | None) -> bool:
 def contribution_of(row: Row, holding: str) -> Contribution:
     """Return what a KPI row with a value brings to a figure."""
     sums = tuple(row["sums"] or ())
-    return Contribution(row["subject"], holding, row["numerator"], row["denominator"], sums)
+    basis = row.get("basis")
+    return Contribution(row["subject"], holding, row["numerator"], row["denominator"], sums, basis)
 
 
 def ratio_of(definition: Definition, contributions: Sequence[Contribution]) -> float:

@@ -18,6 +18,8 @@ _OF_REASON: dict[str, What] = {
     "missing_element": "stream",
     "insufficient_coverage": "coverage",
     "suspect_excluded": "suspect",
+    "incomplete": "stream",
+    "several_gwp_sets": "stream",
 }
 
 

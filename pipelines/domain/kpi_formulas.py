@@ -177,6 +177,7 @@ class Definition:
         counts_output: whether its unit has units of output in it: those of several product classes can't be
             added. Of a ratio of quantities they cancel.
         over_time: how its sums of days become those of a month.
+        monthly: whether the carbon ledger tells any of its elements: it is of calendar months only.
     """
 
     kpi: str
@@ -207,13 +208,24 @@ class Definition:
     of_machine: bool
     counts_output: bool
     over_time: OverTime
+    monthly: bool = False
+
+    @property
+    def addends(self) -> tuple[str, ...]:
+        """Elements of a total of several, whose own totals it adds; empty: it is of one, or a ratio."""
+        terms = self.formula.above[0].terms if self.is_total else ()
+        return tuple(name for term in terms for name in term.elements) if len(terms) > 1 else ()
 
     @property
     def adds_up(self) -> bool:
-        """Say whether it is one sum over another without a constant: those of several factories add up."""
+        """Say whether it is one sum over another without a constant: those of several factories add up.
+
+        What adds elements of scopes doesn't: a ratio of few would tell a total that may be withheld.
+        """
         formula = self.formula
         plain = len(formula.above) == len(formula.below) == 1
-        return plain and not any(part.constant for part in formula.sums)
+        several = self.monthly and plain and len(formula.above[0].terms) > 1
+        return plain and not several and not any(part.constant for part in formula.sums)
 
     @property
     def is_total(self) -> bool:

@@ -46,7 +46,7 @@ _KPI = ["kpi", "version"]
 _MACHINE = ["day", "factory", "machine"]
 FIGURE_COLUMNS = (
     "day", "period", "level", "subject", "kpi", "definition_version", "numerator", "denominator", "value",
-    "unit", "reason", "coverage", "product_class", "status", "sums", "weight", "covered",
+    "unit", "reason", "coverage", "product_class", "status", "sums", "weight", "covered", "basis",
 )  # fmt: skip
 
 
@@ -627,6 +627,7 @@ def _figures(units: pl.DataFrame, definitions: Sequence[Definition], period: str
             definition_version="version",
             reason=pl.when(reason != "").then(reason),
             status=pl.when("final").then(pl.lit("final")).otherwise(pl.lit("provisional")),
+            basis=pl.lit(None, pl.Float64),
         )
         .select(FIGURE_COLUMNS)
         .sort("day", "level", "subject", "kpi", "definition_version")

@@ -134,8 +134,13 @@ class _Foreseen:
         return [contribution_of(row, self._holdings[f]) for f, row in known.items() if self._is_compared(row)]
 
     def newcomer(self, factory: str) -> Contribution | None:
-        """Return a newcomer's mean day times the days of the month; null: it has no day to compare."""
+        """Return a newcomer's mean day times the days of the month; null: it has no day to compare.
+
+        What is of months only is foreseen as the month before.
+        """
         definition = self._wide.definition
+        if definition.monthly:
+            return next(iter(self.staying([factory])), None)
         days = self._figures.days(self._month.before.start, self._month.start)
         rows = [of_day[factory] for day in days if factory in (of_day := self._figures.of(day, definition))]
         own = [contribution_of(row, self._holdings[factory]) for row in rows if self._is_compared(row)]

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.domain.benchmarks import Comparison, FactoryFigures, Prospect, level, named_reference, trend
+from pipelines.domain.carbon.scope_figures import SEVERAL_SETS
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition
+from pipelines.domain.disclosure.composing import composed, judge_composed
 from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.figure_rules import judge_contributions, rules_of
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
@@ -118,6 +120,8 @@ def release_periods(
         offering = _Offering(scene, figures, panels, month, rules, known, checks)
         prospects = {p.candidate.figure_id: p for period in of_month for p in offering.of(period)}
         judged = judge([p.candidate for p in prospects.values()], known, rules, checks)
+        for prospect, decision in list(_composed(prospects, judged, scene, figures)):
+            prospects[decision.figure_id], judged[decision.figure_id] = prospect, decision
         for figure_id, decision in judged.items():
             sealed[figure_id] = _with_reason(decision) if figure_id in offering.kept else decision
             rows[figure_id] = _public_row(prospects[figure_id], decision, scene.cluster)
@@ -155,7 +159,8 @@ class _Offering:
         for definition in self._scene.catalogue.values():
             policy = limits.classes.get(definition.disclosure_class)
             released = policy is not None and definition.kpi not in limits.not_released
-            if policy is not None and released and self._is_due(period, policy):
+            judged = not definition.addends  # what adds printed totals only is not for the gate
+            if policy is not None and released and judged and self._is_due(period, policy):
                 yield from self._of_groups(period, definition, policy)
                 yield from self._of_named(period, definition, policy)
 
@@ -248,6 +253,41 @@ class _Offering:
         return replace(wide, panel=panel.factories)
 
 
+def _composed(
+    prospects: Mapping[str, Prospect],
+    judged: Mapping[str, SealedFigure],
+    scene: Scene,
+    figures: FactoryFigures,
+) -> Iterator[tuple[Prospect, SealedFigure]]:
+    """Return the totals that add others of the same group and period, where all of these are offered."""
+    newest = {d.kpi: d.key for d in scene.catalogue.values()}
+    for definition in scene.catalogue.values():
+        keys = [newest.get(name, "") for name in definition.addends]
+        if not keys or definition.kpi in scene.cluster.policy.not_released:
+            continue
+        for place in sorted(i.removesuffix(keys[0]) for i in prospects if i.endswith(f"/{keys[0]}")):
+            parts = [prospects[place + key] for key in keys if place + key in prospects]
+            if len(parts) == len(keys):
+                prospect = _sum_of(definition, parts, figures)
+                yield prospect, judge_composed(prospect.candidate, [judged[place + key] for key in keys])
+
+
+def _sum_of(definition: Definition, parts: Sequence[Prospect], figures: FactoryFigures) -> Prospect:
+    candidate = composed(definition, [part.candidate for part in parts])
+    rows = figures.of(Period(candidate.start, candidate.period), definition)
+    reasons = {rows[factory]["reason"] for factory in candidate.panel if factory in rows}
+    if SEVERAL_SETS in reasons or not all(part.covered for part in parts):
+        candidate = replace(candidate, contributions=(), value=None)
+    return replace(
+        parts[0],
+        candidate=candidate,
+        coverage=min(part.coverage for part in parts),
+        provisional=any(part.provisional for part in parts),
+        reasons=frozenset(reason for reason in reasons if reason),
+        shared_by=frozenset().union(*(part.shared_by for part in parts)),
+    )
+
+
 def _at_once(cluster: ClusterDefinition, period: Period) -> ClusterDefinition:
     """Let who joins within a period count from its first day: what a fixed panel is there to prevent."""
     there = (
@@ -320,6 +360,8 @@ def _status(prospect: Prospect, decision: SealedFigure, fewest: int) -> str:
     """
     definition, could_pass = prospect.candidate.definition, len(prospect.shared_by) >= fewest
     if could_pass and not prospect.candidate.contributions:
+        if SEVERAL_SETS in prospect.reasons:
+            return "not_estimable"
         if definition.is_total or "insufficient_coverage" in prospect.reasons:
             return "insufficient_coverage"
         secret = "zero_denominator" in prospect.reasons and definition.denominator_class == "B"

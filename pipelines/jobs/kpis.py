@@ -6,6 +6,9 @@ and roll-ups (pipelines.domain.daily_elements, pipelines.domain.kpis), releases 
 A changed day touches its month and the rolling 12 months that its month is in. A day that has figures of an
 older version of a formula keeps that version, also when it is restated; days that are computed for the first
 time have the newest.
+
+Totals of scopes are of calendar months only: of those whose days are all final, from the lines of the carbon
+ledger (pipelines.jobs.scope_totals). They stand beside the months that roll up from days.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +23,9 @@ from pipelines.jobs.baseline import unit_costs_in_force
 from pipelines.jobs.figuring import changed_pairs, computed_figures
 from pipelines.jobs.night import Night
 from pipelines.jobs.restating import replace_figures
+from pipelines.jobs.scope_totals import changed_months, totals_of
 from pipelines.reference.kpis import kpi_book
-from pipelines.schemas.tables import BASELINE_COSTS, ELEMENTS_DAILY, EMISSIONS, FACTS, KPIS
+from pipelines.schemas.tables import BASELINE_COSTS, ELEMENTS_DAILY, EMISSION_LINES, EMISSIONS, FACTS, KPIS
 
 ELEMENT_SOURCES = (*FACTS, EMISSIONS)
 
@@ -46,13 +50,13 @@ def derive_elements(night: Night) -> int:
 
 
 def derive_kpis(night: Night) -> int:
-    """Bring the table kpis up to elements_daily; returns the number of rows that are new or differ.
+    """Bring the table kpis up to elements_daily and emission_lines; returns the rows that are new or differ.
 
     Raises:
         OperatorError: the store failed or a rival committed.
     """
     table, elements = night.store.open(KPIS), night.store.open(ELEMENTS_DAILY)
-    costs = night.store.open(BASELINE_COSTS)
+    costs, lines = night.store.open(BASELINE_COSTS), night.store.open(EMISSION_LINES)
     days = sorted({day for day, _ in changed_pairs(table, [elements])} | _revalued(table, costs, elements))
     # A day's figures are of the whole cluster: every bucket of the day is read.
     pairs = [(day, bucket) for day in days for bucket in range(night.bucket_count)]
@@ -60,7 +64,7 @@ def derive_kpis(night: Night) -> int:
     computed = computed_figures(
         night, KPIS, [elements], pairs, _in_force(table, days, book), unit_costs_in_force(costs)
     )
-    of_months = sorted({day.replace(day=1) for day in days})
+    of_months = sorted({day.replace(day=1) for day in days} | changed_months(night, table, lines))
     months = _months(table, computed, of_months, book, closed)
     ends = _touched_ends(of_months, closed)
     years = _years(table, months, ends, book)
@@ -68,10 +72,10 @@ def derive_kpis(night: Night) -> int:
     stored = table.scan().filter(_is_touched(touched)).collect()
     return replace_figures(
         table,
-        pl.concat([computed, months, years]),
+        pl.concat([computed, months, years, totals_of(night, lines, of_months, months)]),
         stored,
         _predicate(touched),
-        consumed={ELEMENTS_DAILY.name: elements.version, BASELINE_COSTS.name: costs.version},
+        consumed={t.table.name: t.version for t in (elements, costs, lines)},
         known_at=night.nominal,
     )
 
@@ -96,7 +100,7 @@ def _in_force(table: OpenTable, days: Sequence[date], book: KpiBook) -> pl.DataF
     known = [d.key for d in book.all_versions()]
     has = has.filter(pl.concat_str("kpi", "has", separator="@").is_in(known))
     newest = pl.DataFrame(
-        [(d.kpi, d.version) for d in book.newest()],
+        [(d.kpi, d.version) for d in book.newest() if not d.monthly],
         schema={"kpi": pl.String, "version": pl.String},
         orient="row",
     )
@@ -132,10 +136,14 @@ def _months(
 def _years(table: OpenTable, months: pl.DataFrame, ends: Sequence[date], book: KpiBook) -> pl.DataFrame:
     """Roll up 12 months: newly computed closed months, and the stored ones of the windows."""
     window = {_months_after(end, -back) for end in ends for back in range(MONTHS)}
-    new = set(months["day"])
+    new, monthly = set(months["day"]), [d.kpi for d in book.newest() if d.monthly]
     stored = (
         table.scan()
-        .filter(pl.col("period") == "month", pl.col("day").is_in(sorted(window - new)))
+        .filter(
+            pl.col("period") == "month",
+            pl.col("day").is_in(sorted(window - new)),
+            ~pl.col("kpi").is_in(monthly),
+        )
         .select(FIGURE_COLUMNS)
         .collect()
     )

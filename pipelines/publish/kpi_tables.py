@@ -86,7 +86,8 @@ def kpi_table(
     """
     own = _rows_of(level, subject)
     place = _place(inputs.kpis.filter(own), inputs.baselines.filter(own), inputs.day)
-    lines = {d.kpi: _line(place, level, subject, d) for d in kpi_book().newest()}
+    # Totals of closed months have no place in a table of the day and the month so far.
+    lines = {d.kpi: _line(place, level, subject, d) for d in kpi_book().newest() if not d.monthly}
     shown = {kpi: line for kpi, line in lines.items() if _is_shared(line)}
     by_group = {d.kpi: group_of(d) for d in kpi_book().newest()}
     groups = ((g, tuple(line for k, line in shown.items() if by_group[k] == g)) for g in GROUPS)

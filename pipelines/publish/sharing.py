@@ -18,12 +18,13 @@ def shared_kpis(inputs: SiteInputs) -> tuple[SharedKpis, ...]:
     """List which KPIs each member with a factory on the closed day shares in its month.
 
     A KPI is shared where nothing of it is missing and enough was measured, whatever it amounts to: that its
-    denominator is zero would be a value. Without a figure of the month the day's counts.
+    denominator is zero would be a value. Without a figure of the month the day's counts. What is of closed
+    months only is in no list.
     """
     states = _states(inputs)
     present = {factory.member for factory in current_factories(inputs)}
     members = sorted((m for m in inputs.cluster.members if m.member in present), key=lambda m: m.member)
-    order = [d.kpi for d in kpi_book().newest()]
+    order = [d.kpi for d in kpi_book().newest() if not d.monthly]
     return tuple(
         SharedKpis(
             member.member,

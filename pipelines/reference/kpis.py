@@ -55,6 +55,8 @@ _CHOICES = {
 }
 _ELEMENT_CHOICES = {"measured_at": {"machine", "factory", "both"}, "over_time": {"sum", "mean"}}
 _TOTALS = ("total", "count")
+# Stream of the carbon ledger, which is kept by calendar months.
+_LEDGER = "activities"
 
 
 @cache
@@ -102,6 +104,7 @@ def make_book(
         formula = parse_formula(entry["formula"], known, formula_of)
         definition = _definition(entry, formula, by_kpi.get(entry["id"], {}), known)
         _check(definition, definitions.get(definition.kpi, ()))
+        _check_addends(definition, definitions)
         definitions[definition.kpi] = (*definitions.get(definition.kpi, ()), definition)
     strangers = sorted(set(by_kpi) - set(definitions))
     if strangers:
@@ -188,6 +191,14 @@ def _check(definition: Definition, earlier: Sequence[Definition]) -> None:
             raise ValueError(f"{name}: a coverage lies between 0 and 1")
 
 
+def _check_addends(definition: Definition, earlier: Mapping[str, Sequence[Definition]]) -> None:
+    """Refuse a sum of elements that have no totals of their own: it is published as their sum only."""
+    for name in definition.addends:
+        terms = [t for d in earlier.get(name, ()) if d.is_total for t in d.formula.above[0].terms]
+        if [(t.coefficient, t.elements) for t in terms] != [(1.0, (name,))]:
+            raise ValueError(f"kpis.yaml: {definition.key}: a total {name} must stand above it")
+
+
 def _definition(
     entry: Mapping[str, Any], formula: Formula, grids: Mapping[str, Grid], elements: Mapping[str, Element]
 ) -> Definition:
@@ -222,4 +233,5 @@ def _definition(
         of_machine=all(e.measured_at != "factory" for e in used),
         counts_output=output_degree(formula, elements) != 0,
         over_time="mean" if any(e.over_time == "mean" for e in used) else "sum",
+        monthly=any(e.stream == _LEDGER for e in used),
     )

@@ -288,6 +288,7 @@ KPIS = Table(
         column("sums", pa.list_(pa.float64()), "The formula's sums in its order, without constants, over the units that have them all: what roll-ups add; null: no unit has them.", "by formula"),
         column("weight", pa.float64(), "Time that coverage is weighted by, of all units (planned time of machines, else the time that elements stand for).", "s"),
         column("covered", pa.float64(), "weight x coverage of the units that have all elements.", "s"),
+        column("basis", pa.float64(), "Of a monthly total of the carbon ledger: the same activities by the factors first used for them, of which the numerator is a multiple that everybody may know; else null.", "numerator unit"),
         KNOWN_AT,
     ]),
     ("day", "period", "level", "subject", "kpi", "definition_version"),

@@ -35,6 +35,7 @@ KPI_SCHEMA = {
     "definition_version": pl.String, "numerator": pl.Float64, "denominator": pl.Float64, "value": pl.Float64,
     "unit": pl.String, "reason": pl.String, "coverage": pl.Float64, "product_class": pl.String,
     "status": pl.String, "sums": pl.List(pl.Float64), "weight": pl.Float64, "covered": pl.Float64,
+    "basis": pl.Float64,
 }  # fmt: skip
 PER_UNIT = "energy_kwh_per_unit"
 Row = dict[str, Any]

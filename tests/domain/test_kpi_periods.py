@@ -20,6 +20,7 @@ SCHEMA = {
     **dict.fromkeys(("numerator", "denominator", "value"), pl.Float64), "unit": pl.String,
     "reason": pl.String, "coverage": pl.Float64, "product_class": pl.String, "status": pl.String,
     "sums": pl.List(pl.Float64), "weight": pl.Float64, "covered": pl.Float64,
+    "basis": pl.Float64,
 }  # fmt: skip
 END = date(2026, 12, 31)
 Row = dict[str, Any]

@@ -122,7 +122,7 @@ def planted_kpis(planter: Planter) -> list[dict[str, Any]]:
                 "value": sums[0] if denominator is None else sums[0] / denominator,
                 "unit": definition.unit, "coverage": 1.0, "product_class": "aluminium-castings",
                 "status": "final" if period == "month" or start < DAY else "provisional",
-                "sums": sums, "weight": 86400.0, "covered": 86400.0, "known_at": AS_OF,
+                "sums": sums, "weight": 86400.0, "covered": 86400.0, "basis": None, "known_at": AS_OF,
             }  # fmt: skip
             levels = {"factory": f"{member}-f", "member": member, "peer": f"{member}/casting"}
             rows += [{**row, "level": level, "subject": subject} for level, subject in levels.items()]

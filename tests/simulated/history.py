@@ -259,6 +259,7 @@ class Park:
                 status=pl.lit("final"),
                 weight=pl.lit(_DAY_S),
                 covered=pl.col("coverage") * _DAY_S,
+                basis=pl.lit(None, pl.Float64),
             )
             .with_columns(
                 value=pl.when("total")

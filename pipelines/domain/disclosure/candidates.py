@@ -22,6 +22,8 @@ class Contribution:
         numerator: product of the sums above the line, scaled.
         denominator: product of the sums below it; null: a total.
         sums: the formula's sums in its order.
+        basis: amount of which the numerator is a multiple that everybody may know: the same activities by the
+            factors that were used first. Null: there is none but the numerator.
     """
 
     factory: str
@@ -29,6 +31,7 @@ class Contribution:
     numerator: float
     denominator: float | None
     sums: tuple[float, ...]
+    basis: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ SECONDARY: Final = "secondary"
 DIFFERENCING: Final = "differencing"
 FORMULA: Final = "formula"
 LIMIT: Final = "limit"
+_MONTHLY_WEIGHT: Final = 0.5
 Waived = Callable[[str, date], frozenset[str]]
 _Table = tuple[str, str, date]
 
@@ -232,12 +233,13 @@ class _Night:
     def _weight(self, case: _Case) -> float:
         """Return what is lost if a figure is withheld: how many factories contribute to it.
 
-        Everybody's counts for more than all groups of the same KPI and period together.
+        Everybody's counts for more than all groups of the same KPI and period together. Totals of scopes
+        count half: where power and they give something away together, the power's figures stay.
         """
         candidate = case.draft.candidate
         own = len(candidate.contributions) or 1
         groups = self.in_groups[_table(candidate)] if candidate.breakdown == EVERYBODY else 0
-        return float(own + groups)
+        return (own + groups) * (_MONTHLY_WEIGHT if candidate.definition.monthly else 1.0)
 
     def _judge_sum(self, candidate: Candidate, contributions: Sequence[Contribution]) -> Finding:
         """Apply the primary rules to several groups together."""

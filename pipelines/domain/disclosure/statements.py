@@ -6,7 +6,8 @@ what follows from several statements (exposing).
 Everybody is taken to know all denominators and planned run times. So a ratio says something about its
 numerators only, and elements that are the same up to what everybody knows are one variable: kilowatt-hours
 and emissions, good units and scrap. Amounts of a variable are those of its first figure, its base; another
-figure's coefficient is its own amount over that.
+figure's coefficient is its own amount over that. Totals of scopes have a basis beside: what the same
+activities emitted by the factors first used. A changed factor changes their coefficients, and no unknown.
 """
 
 import math
@@ -24,6 +25,7 @@ ORDER_STATISTIC: Final = "order_statistic"
 APART: Final = "@"  # between a variable and the figure whose amounts stand for themselves
 _KNOWN_TO_ALL: Final = "pru_s"
 _NAMED: Final = "/named/"
+_BASIS: Final = "/basis"
 Levels = tuple[float, float]
 
 
@@ -146,10 +148,14 @@ class Amounts:
         earlier = _earlier(past)
         for telling in sorted(told, key=lambda t: (t.subject.rank, t.period, t.start)):
             key, when = telling.definition.key, (telling.subject.variable, telling.period, telling.start)
-            bases.setdefault(when, key)
+            has_basis = any(c.basis is not None for c in telling.contributions)
+            bases.setdefault(when, f"{key}{_BASIS}" if has_basis else key)
             for contribution in telling.contributions:
                 place, size = telling.place(contribution), telling.size(contribution)
                 self._sizes.setdefault((place, key), size)
+                if contribution.basis:
+                    self._sizes.setdefault((place, f"{key}{_BASIS}"), contribution.basis)
+                    self._first.setdefault(place, f"{key}{_BASIS}")
                 if size:
                     self._first.setdefault(place, key)
         self._bases = bases
