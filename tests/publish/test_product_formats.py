@@ -55,6 +55,9 @@ def test_a_pact_footprint_reads_back_with_the_totals_of_the_ledger() -> None:
     assert pcf["secondaryEmissionFactorSources"] == [{"name": "GIR", "version": "2025-03-31"}]
     assert content["created"] == "2025-12-02T18:00:00+00:00"
     assert "Unverified." in content["comment"]
+    # A customer learns how emissions were shared out, not how much of the factory is whose.
+    assert "Allocated by mass." in content["comment"]
+    assert "0.25" not in json.dumps(content, default=str)
 
 
 def test_a_tonne_is_declared_as_a_thousand_kilograms() -> None:
@@ -270,13 +273,18 @@ def test_the_cbam_lists_what_it_lacks() -> None:
     assert missing(electric, "cbam")[0].startswith("direct emissions: none is recorded")
     assert written(electric, "cbam", direct_emissions="none")["embedded_emissions_t"]["direct"] == 0
     assert missing(replace(CRADLE, lines=(DIESEL,)), "cbam") == ["electricity consumed"]
-    nameless = replace(STEEL, cn_code=None, country=None, kg_per_unit=None, gwp_set="AR4")
+    nameless = replace(STEEL, cn_code=None, country=None, kg_per_unit=None, gwp_set="AR6")
     assert missing(replace(CRADLE, inputs=(nameless,)), "cbam") == [
         "emissions of precursor coil",
         "CN code (8 digits) of precursor coil",
         "country of precursor coil",
-        "GWP set AR5 of coil, instead of AR4",
+        "GWP set AR5 of coil, instead of AR6",
     ]
+    aluminium = replace(STEEL, cn_code="76061100", gwp_set="AR6")
+    assert missing(replace(CRADLE, inputs=(aluminium,)), "cbam") == ["GWP set AR5 of coil, instead of AR6"]
+    # Of iron and steel carbon dioxide alone counts.
+    steel = written(replace(CRADLE, inputs=(replace(STEEL, gwp_set="AR6"),)), "cbam")
+    assert steel["gwp_sets"]["precursors"] == ["AR6"]
     assert missing(GATE, "cbam") == ["precursors: the inputs of bracket-7 aren't said to be complete"]
     assert missing(replace(CRADLE, mass_kg_per_unit=None), "cbam") == ["mass of one unit"]
     other = replace(CRADLE, inputs=(replace(STEEL, precursor=False),))

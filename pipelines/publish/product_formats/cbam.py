@@ -44,6 +44,9 @@ ALLOWED_SETS: Final = ("AR5",)
 NO_MARKUP: Final = "markup_not_stated"
 NO_DEFAULTS: Final = "no_default_values"
 _NONE: Final = "none"
+_CO2_GOODS: Final = ("2507", "2523", "2601", "2804", "72", "73")
+"""CN codes of goods of which carbon dioxide alone counts, so no GWP: Regulation (EU) 2023/956, annex I."""
+
 _CN_CODE: Final = re.compile(r"\d{8}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _KG_PER_T: Final = 1000
@@ -258,8 +261,9 @@ def _precursor_faults(footprint: ProductFootprint) -> list[Fault]:
             )
         if not _COUNTRY.fullmatch(one.country or ""):
             found.append((f"country of precursor {one.input}", f"전구물질 {one.input}의 생산 국가"))
-    own = [one for one in precursors(footprint) if not one.default_value]
-    defaults = [one for one in precursors(footprint) if one.default_value]
+    weighed = [one for one in precursors(footprint) if not (one.cn_code or "").startswith(_CO2_GOODS)]
+    own = [one for one in weighed if not one.default_value]
+    defaults = [one for one in weighed if one.default_value]
     return [
         *found,
         *set_faults(supplied_sets(own), ALLOWED_SETS),

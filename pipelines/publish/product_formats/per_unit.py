@@ -228,7 +228,7 @@ def remarks(told: Told) -> str:
     reasons = sorted({reason for line in counted(footprint, MARKET) for reason in line.reasons})
     said = [
         f"Boundary: {footprint.boundary}.",
-        f"Allocated by {footprint.allocation}: {as_decimal(footprint.share)} of the factory's emissions.",
+        f"Allocated by {footprint.allocation}.",
         "Scope 2 by the market-based method.",
         f"GWP sets: {', '.join(document_sets(footprint))}.",
         f"Not counted, scope 3 of the ledger: {', '.join(out)}." if (out := left_out(footprint)) else None,
