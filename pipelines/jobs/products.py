@@ -6,7 +6,7 @@ here: shares (pipelines.domain.emissions.allocation), lines of the ledger (inven
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.domain.emissions.allocation import (
+    OF_ALL,
     Gap,
     MachineDay,
     ProductOutput,
@@ -36,7 +37,6 @@ from pipelines.reference.tables import units as unit_rows
 from pipelines.schemas.tables import ELEMENTS_DAILY, RAW
 
 Products = Mapping[str, Mapping[str, Any]]
-_ALL = "*"
 
 
 def read_footprint(night: Night, factory: str, product: str, period: str, method: str) -> ProductFootprint:
@@ -50,8 +50,8 @@ def read_footprint(night: Night, factory: str, product: str, period: str, method
         method: how emissions are shared out: mass, units or machine_hours.
 
     Raises:
-        OperatorError: UNUSABLE_INPUT: no such factory, period or product; MANDATORY_MISSING: the method lacks
-            something, or the product wasn't made.
+        OperatorError: UNUSABLE_INPUT: no such factory, period or product, or no good output of it;
+            MANDATORY_MISSING: the method lacks something, or the ledger has nothing of the period.
     """
     found = {one.product: one for one in read_footprints(night, factory, period, method)}
     if product not in found:
@@ -72,9 +72,11 @@ def read_footprints(night: Night, factory: str, period: str, method: str) -> lis
 
     Raises:
         OperatorError: UNUSABLE_INPUT: no such factory or period; MANDATORY_MISSING: the method lacks
-            something: all of it is named.
+            something (all of it is named), or the ledger has nothing of the period.
     """
     inventory = read_inventory(night, factory, period, {})
+    if not inventory.lines:
+        raise _nothing_to_share(factory, period)
     said = declared(night, inventory)
     outputs = read_outputs(night, inventory, said)
     if missing := gaps(outputs, method):
@@ -88,7 +90,7 @@ def read_footprints(night: Night, factory: str, period: str, method: str) -> lis
             factory=factory,
             organisation=inventory.organisation,
             product=one.product,
-            unit=one.unit,
+            unit=one.unit or "",
             product_class=products.get(one.product, {}).get("product_class") or "",
             mass_kg_per_unit=one.mass_kg_per_unit,
             described=said.get(one.product, Declaration(one.product)).described or {},
@@ -116,10 +118,7 @@ def listed(night: Night, factory: str, period: str) -> pl.DataFrame:
     inventory = read_inventory(night, factory, period, {})
     said, products = declared(night, inventory), products_of(night, inventory)
     outputs = read_outputs(night, inventory, said)
-    lacking = {
-        method: {g.product: g.reason for g in gaps(outputs, method) if g.product != _ALL}
-        for method in METHODS
-    }
+    lacking = {method: {g.product: g.reason for g in gaps(outputs, method)} for method in METHODS}
     rows = [
         {
             "product": one.product,
@@ -128,10 +127,13 @@ def listed(night: Night, factory: str, period: str) -> pl.DataFrame:
             "name": (said[one.product].described or {}).get("name") if one.product in said else None,
             "good_output": one.quantity,
             "mass_kg_per_unit": one.mass_kg_per_unit,
-            "machine_h": None if one.machine_time_s is None else float(one.machine_time_s / 3600),
+            "machine_h": float(ran_s / 3600) if isinstance(ran_s := one.machine_time_s, Fraction) else None,
             "inputs": len(said[one.product].inputs) if one.product in said else None,
             "inputs_complete": said[one.product].inputs_complete if one.product in said else None,
-            **{f"{method}_lacks": lacking[method].get(one.product) for method in METHODS},
+            **{
+                f"{method}_lacks": lacking[method].get(one.product) or lacking[method].get(OF_ALL)
+                for method in METHODS
+            },
         }
         for one in outputs
     ]
@@ -153,6 +155,7 @@ def shown(footprints: Iterable[ProductFootprint]) -> pl.DataFrame:
             "gwp_set": part.gwp_set,
             "kg_co2e_per_unit": _shortened(part.kg_per_unit),
             "primary_data_share": _shortened(part.primary_share),
+            "reason": ";".join(part.reasons) or None,
             "provisional": one.provisional,
         }
         for one in footprints
@@ -168,14 +171,16 @@ def _shortened(exact: Fraction | None) -> float | None:
 def declared(night: Night, inventory: Inventory) -> dict[str, Declaration]:
     """Return what the factory says of its products at the end of an inventory's period."""
     rows = night.store.open(RAW["products"]).scan().collect()
-    return declarations(rows, inventory.factories[0], _instant(night, inventory.end))
+    return declarations(rows, inventory.factories[0], _end_of(night, inventory))
 
 
 def products_of(night: Night, inventory: Inventory) -> Products:
-    """Return the products of the profile that holds at the end of an inventory's period."""
-    profiles = read_profiles(night)
-    valid = profiles.valid_before(_instant(night, inventory.end)).filter(factory=inventory.factories[0])
-    return {row["product"]: row for row in unnested(valid, "products").iter_rows(named=True)}
+    """Return the products that profiles list before an inventory's period ends, each as the newest says."""
+    begun = read_profiles(night).rows.filter(
+        pl.col("factory") == inventory.factories[0], pl.col("valid_from") < _end_of(night, inventory)
+    )
+    oldest_first = unnested(begun.sort("valid_from"), "products")
+    return {row["product"]: row for row in oldest_first.iter_rows(named=True)}
 
 
 def read_outputs(night: Night, inventory: Inventory, said: Mapping[str, Declaration]) -> list[ProductOutput]:
@@ -203,21 +208,23 @@ def read_outputs(night: Night, inventory: Inventory, said: Mapping[str, Declarat
     return [
         ProductOutput(
             product,
-            products.get(product, {}).get("unit") or "",
+            products.get(product, {}).get("unit"),
             None if None in quantities else exact_total(quantities),
             _mass(products.get(product, {}).get("unit"), said.get(product), table),
-            ran_s if isinstance(ran_s := times.get(product), Fraction) else None,
+            times.get(product),
         )
         for product, quantities in sorted(good.items())
-    ]  # fmt: skip
+    ]
 
 
 def _machine_days(elements: pl.DataFrame) -> list[MachineDay]:
     keys = ["machine", "day"]
-    of_product = elements.filter(pl.col("product") != _ALL)
+    of_product = elements.filter(pl.col("product") != OF_ALL)
     made = of_product.filter(element="pq").select(*keys, "product", produced="quantity")
     planned = of_product.filter(element="pru_s").select(*keys, "product", pru_s="quantity")
-    ran = elements.filter(product=_ALL, element="apt_s").select(*keys, apt_s="quantity")
+    # A machine that sends no states has an APT of 0, of which nothing is known: that is no time.
+    known = pl.when(pl.col("coverage") > 0).then("quantity")
+    ran = elements.filter(product=OF_ALL, element="apt_s").select(*keys, apt_s=known)
     rows = made.join(planned, on=[*keys, "product"], how="left").join(ran, on=keys, how="left")
     columns = (*keys, "product", "produced", "pru_s", "apt_s")
     return [MachineDay(*row) for row in rows.sort(*keys, "product").select(columns).iter_rows()]
@@ -231,19 +238,31 @@ def _mass(unit: str | None, said: Declaration | None, table: UnitTable) -> float
     return None if said is None else said.mass_kg_per_unit
 
 
-def _instant(night: Night, day: date) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(night.cluster.zone)).astimezone(UTC)
+def _end_of(night: Night, inventory: Inventory) -> datetime:
+    """Return the instant at which an inventory's period ends in its factory's zone."""
+    zone: str = read_profiles(night).latest().filter(factory=inventory.factories[0])["zone"][0]
+    return datetime.combine(inventory.end, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 def _not_allocable(factory: str, period: str, method: str, missing: tuple[Gap, ...]) -> OperatorError:
     named = ", ".join(
-        gap.reason if gap.product == _ALL else f"{gap.product}: {gap.reason}" for gap in missing
+        gap.reason if gap.product == OF_ALL else f"{gap.product}: {gap.reason}" for gap in missing
     )
     return OperatorError(
         f"{factory}, {period}: emissions can't be shared out by {method} ({named}): declare what is missing "
         "(stream products, profile), or choose another method.",
         f"{factory}, {period}: {method} 기준으로 배분할 수 없습니다({named}). 제품 자료나 "
         "프로필을 보완하거나 다른 방법을 선택하세요.",
+        ExitCode.MANDATORY_MISSING,
+    )
+
+
+def _nothing_to_share(factory: str, period: str) -> OperatorError:
+    return OperatorError(
+        f"{factory}, {period}: the carbon ledger has no emissions of it: let a night run first, or ask for a "
+        "period with facts.",
+        f"{factory}, {period}: 탄소 원장에 배출량이 없습니다. 야간 실행 후 다시 시도하거나 자료가 있는 "
+        "기간을 지정하세요.",
         ExitCode.MANDATORY_MISSING,
     )
 
@@ -256,5 +275,6 @@ _LISTED = {
 _SHOWN = {
     "product": pl.String, "unit": pl.String, "good_output": pl.Float64, "allocation": pl.String,
     "share": pl.Float64, "boundary": pl.String, "part": pl.String, "method": pl.String, "gwp_set": pl.String,
-    "kg_co2e_per_unit": pl.Float64, "primary_data_share": pl.Float64, "provisional": pl.Boolean,
+    "kg_co2e_per_unit": pl.Float64, "primary_data_share": pl.Float64, "reason": pl.String,
+    "provisional": pl.Boolean,
 }  # fmt: skip

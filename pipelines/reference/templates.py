@@ -20,7 +20,16 @@ from pipelines.reference.tables import FOLDER
 Text = Annotated[str, Field(min_length=1)]
 TemplateId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Stream = Literal[
-    "energy", "states", "counts", "orders", "shipments", "activities", "safety", "stock", "costs"
+    "energy",
+    "states",
+    "counts",
+    "orders",
+    "shipments",
+    "activities",
+    "safety",
+    "stock",
+    "costs",
+    "products",
 ]
 Process = Literal[
     "casting", "moulds", "forming", "welding", "surface_treatment", "heat_treatment",

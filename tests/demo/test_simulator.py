@@ -62,7 +62,7 @@ def test_the_plants_are_those_of_the_cluster(
     }  # fmt: skip
     assert "gateway.jinhae.energy" in default_demo.topics
     assert "factory.saebyeok.energy" not in default_demo.topics
-    assert len(default_demo.topics) == 12 * 10 - 2 + 1 + 1
+    assert len(default_demo.topics) == 12 * 11 - 2 + 1
 
 
 def test_the_volume_is_that_of_a_small_cluster(default_demo: Simulation) -> None:

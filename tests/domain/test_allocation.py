@@ -60,18 +60,30 @@ def test_scrap_alone_bears_nothing_and_its_burden_falls_on_the_others() -> None:
     [
         ([BOLTS, replace(GEARS, quantity=None)], "units", Gap("gear", "output_not_known")),
         ([BOLTS, replace(GEARS, mass_kg_per_unit=None)], "mass", Gap("gear", "mass_per_unit_not_told")),
-        ([BOLTS, replace(GEARS, unit="m")], "units", Gap("*", "units_differ")),
+        ([BOLTS, replace(GEARS, quantity=-1.0)], "units", Gap("gear", "output_not_known")),
+        ([BOLTS, replace(GEARS, mass_kg_per_unit=0.0)], "mass", Gap("gear", "mass_per_unit_not_told")),
+        ([BOLTS, replace(GEARS, unit=None)], "units", Gap("gear", "unit_not_known")),
+        ([BOLTS, replace(GEARS, unit=None)], "mass", Gap("gear", "unit_not_known")),
+        ([BOLTS, replace(GEARS, machine_time_s=Fraction(0))], "machine_hours",
+         Gap("gear", "machine_time_not_known")),
+        ([BOLTS, replace(GEARS, machine_time_s=Gap("gear", "pru_not_given"))], "machine_hours",
+         Gap("gear", "pru_not_given")),
         ([replace(GEARS, machine_time_s=None)], "machine_hours", Gap("gear", "machine_time_not_known")),
         ([replace(GEARS, quantity=0.0)], "units", Gap("*", "nothing_made")),
         ([], "mass", Gap("*", "nothing_made")),
     ],
-)
+)  # fmt: skip
 def test_what_a_method_lacks_is_named_and_nothing_is_guessed(
     outputs: list[ProductOutput], method: str, expected: Gap
 ) -> None:
     assert gaps(outputs, method) == (expected,)
     with pytest.raises(ValueError, match=expected.reason):
         shares(outputs, method)
+
+
+def test_products_of_different_units_are_all_named_and_not_counted_together() -> None:
+    mixed = [BOLTS, replace(GEARS, unit="m"), ProductOutput("trial", "kg", 0.0, None, None)]
+    assert gaps(mixed, "units") == (Gap("bolt", "units_differ"), Gap("gear", "units_differ"))
 
 
 def test_a_product_of_other_units_may_still_be_weighed() -> None:
@@ -100,12 +112,29 @@ def test_time_that_nobody_knows_is_a_gap_not_zero() -> None:
     found = machine_times(days)
     assert found["bolt"] == Gap("bolt", "machine_time_not_known")
     assert found["gear"] == Gap("gear", "pru_not_given")
+    # What the gears took of the 60 s isn't known, and so isn't what was left for the nuts.
+    assert found["nut"] == Gap("nut", "machine_time_not_known")
+
+
+def test_what_was_not_made_on_a_day_takes_no_time_and_needs_no_planned_one() -> None:
+    days = [
+        MachineDay("p1", date(2025, 11, 1), "bolt", 100.0, None, 4_000.0),
+        MachineDay("p1", date(2025, 11, 1), "gear", 0.0, None, 4_000.0),
+        # Set up and run all day, and neither counted: nobody's time.
+        MachineDay("p1", date(2025, 11, 2), "bolt", 0.0, None, 900.0),
+        MachineDay("p1", date(2025, 11, 2), "gear", 0.0, None, 900.0),
+        # The only product of the day has its time, though its first piece comes tomorrow.
+        MachineDay("p2", date(2025, 11, 2), "gear", 0.0, None, 300.0),
+    ]
+    assert machine_times(days) == {"bolt": Fraction(4_000), "gear": Fraction(300)}
+    assert machine_times(days[::-1]) == machine_times(days)
 
 
 def test_a_line_keeps_everything_but_its_amounts() -> None:
-    whole = line(masses_kg={"CO2": 90.0, "CH4": 1.0}, co2_biogenic_kg=8.0)
+    whole = line(masses_kg={"CO2": 90.0, "CH4": 1.0}, co2_biogenic_kg=8.0, claimed_kwh=40.0)
     gear = allocate([whole], shares([BOLTS, GEARS], "mass"))["gear"][0]
     assert (gear.amount, gear.co2e_kg, gear.co2_biogenic_kg) == (187.5, 75.0, 6.0)
+    assert gear.claimed_kwh == 30.0
     assert gear.masses_kg == {"CO2": 67.5, "CH4": 0.75}
     assert (gear.factor_ids, gear.gwp_set, gear.method) == (whole.factor_ids, whole.gwp_set, whole.method)
 
@@ -122,11 +151,29 @@ def by_units(weights: list[float]) -> dict[str, Fraction]:
     return shares([ProductOutput(f"p{i:02}", "piece", w, None, None) for i, w in enumerate(weights)], "units")
 
 
-@given(st.floats(-1e12, 1e12, allow_subnormal=False), WEIGHTS)
-def test_parts_are_the_whole_to_the_last_bit(value: float, weights: list[float]) -> None:
-    parts = [part for part in split(value, by_units(weights)).values() if part is not None]
+@given(st.floats(-1e12, 1e12), WEIGHTS)
+def test_parts_add_up_to_the_whole_exactly_in_any_order_and_none_has_the_other_sign(
+    value: float, weights: list[float]
+) -> None:
+    given_to = by_units(weights)
+    found = split(value, given_to)
+    parts = [part for part in found.values() if part is not None]
     assert len(parts) == len(weights)
-    assert math.fsum(parts) == value
+    assert sum(map(Fraction, parts)) == Fraction(value)
+    assert sum(parts) == sum(parts[::-1]) == value
+    assert all(part * value >= 0 for part in parts)
+    largest = max(given_to, key=lambda name: (given_to[name], name))
+    last_place = Fraction(math.ulp(value))
+    for name, part in found.items():
+        missed = abs(Fraction(part or 0.0) - Fraction(value) * given_to[name])
+        assert missed < (len(parts) if name == largest else 1) * last_place
+
+
+def test_a_speck_of_a_share_is_never_negative() -> None:
+    speck = Fraction(1, 10**18)
+    found = split(100.0, {"bolt": Fraction(1, 3), "gear": Fraction(2, 3) - speck, "pin": speck})
+    assert found["pin"] == 0.0
+    assert split(-100.0, {"bolt": Fraction(1, 4), "gear": Fraction(3, 4)}) == {"bolt": -25.0, "gear": -75.0}
 
 
 @given(

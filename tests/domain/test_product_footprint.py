@@ -63,9 +63,25 @@ def test_it_is_cradle_to_gate_only_with_complete_and_known_inputs() -> None:
 
 def test_what_is_not_known_is_null_not_less() -> None:
     unknown = replace(GEAR, lines=(line("2", "location", None), line("2", "location", 40.0)))
-    assert [part.kg_per_unit for part in unknown.own_per_unit()] == [None]
+    assert [(part.kg_per_unit, part.reasons) for part in unknown.own_per_unit()] == [(None, ("not_known",))]
+    named = replace(GEAR, lines=(line("1", "-", None, reasons=("factor_missing",)),))
+    assert [part.reasons for part in named.own_per_unit()] == [("factor_missing",)]
+    nothing = replace(GEAR, quantity=0.0, lines=(line("1", "-", 0.0),))
+    assert [(p.kg_per_unit, p.reasons) for p in nothing.own_per_unit()] == [(None, ("no_good_output",))]
     unknown = replace(GEAR, inputs=(STEEL, replace(OIL, kg_per_unit=None, primary_share=None)))
-    assert [(p.kg_per_unit, p.primary_share) for p in unknown.inputs_per_unit()] == [(None, None)]
+    assert [(p.kg_per_unit, p.primary_share, p.reasons) for p in unknown.inputs_per_unit()] == [
+        (None, None, ("input_not_known:oil",))
+    ]
+    unsaid = replace(GEAR, inputs=(replace(STEEL, primary_share=None), OIL))
+    assert unsaid.inputs_per_unit() == (
+        PartPerUnit("inputs", "-", "AR6", Fraction(10), None, ("primary_share_not_told:steel",)),
+    )
+
+
+def test_a_published_default_is_no_primary_data_whatever_is_said_of_it() -> None:
+    for said in (None, 1.0):
+        (part,) = replace(GEAR, inputs=(STEEL, replace(OIL, primary_share=said))).inputs_per_unit()
+        assert (part.primary_share, part.reasons) == (Fraction(3, 8), ())
 
 
 def test_a_share_is_weighted_by_emissions() -> None:

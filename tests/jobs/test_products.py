@@ -1,10 +1,15 @@
 """Emissions per product of a demo factory: shares by each method, declarations, what is missing."""
 
 import math
+from datetime import date, datetime
 from fractions import Fraction
 
+import pytest
+
 from pipelines.demo.session import DEMO_CLUSTER
-from tests.jobs.conftest import Answer, Demo
+from tests.jobs.conftest import SEOUL, Answer, Demo, Park, instant
+
+TUESDAY = date(2025, 11, 4)
 
 
 def products(demo: Demo, command: str, *more: str, factory: str = "areum") -> Answer:
@@ -70,3 +75,65 @@ def test_what_can_not_be_shared_out_is_named_and_so_is_what_was_not_made(demo: D
     answer = products(demo, "show", "--allocate", "units", "--product", "wheel")
     assert answer.code == 2
     assert "made were: flange-b, knuckle-a" in answer.err
+
+
+def park_with_counts(park: Park, *, states: bool) -> Answer:
+    """Send a day on which a press made 40 bolts and 60 m of wire, with or without its states; run a night."""
+    products = [
+        {"product": "bolt", "unit": "piece", "product_class": "bolts", "pru_s": None},
+        {"product": "wire", "unit": "m", "product_class": "wires", "pru_s": 2.0},
+    ]
+    machines = [{"machine": "press", "name": "press"}]
+    told = park.profile(park.a, machines=machines, products=products)
+    park.send(park.topic("profile"), [told], instant(date(2025, 11, 1)))
+    sent = instant(TUESDAY, 25)
+    park.send(park.topic(), [park.energy(park.a, instant(TUESDAY), [1.0] * 24)], sent)
+    counted = {
+        "factory": park.a, "machine": "press", "rejected": 0.0, "rework": 0.0, "inspected": None,
+        "first_pass": None,
+    }  # fmt: skip
+    counts = [
+        {**counted, "product": name, "at": instant(TUESDAY, hour), "total": total, "sequence": hour}
+        for name, per_hour in (("bolt", 20.0), ("wire", 30.0))
+        for hour, total in ((8, 0.0), (9, per_hour), (10, 2 * per_hour))
+    ]
+    park.send(park.topic("counts"), [park.encode("counts", count) for count in counts], sent)
+    if states:
+        running = {
+            "factory": park.a, "machine": "press", "at": instant(TUESDAY, 8), "state": "running",
+            "until": None, "product": None, "reason": None, "sequence": 1,
+        }  # fmt: skip
+        park.send(park.topic("states"), [park.encode("states", running)], sent)
+    return park.nightly(datetime(2025, 11, 5, 3, tzinfo=SEOUL))
+
+
+@pytest.mark.parametrize(
+    ("states", "bolt", "wire"),
+    [
+        (
+            False,
+            "machine_time_not_known",
+            "machine_time_not_known",
+        ),  # an APT of 0 h, of which nothing is known
+        (True, "pru_not_given", "machine_time_not_known"),  # what the bolts took isn't known
+    ],
+)
+def test_time_that_no_state_or_plan_tells_is_named_and_is_not_zero(
+    park: Park, *, states: bool, bolt: str, wire: str
+) -> None:
+    night = park_with_counts(park, states=states)
+    assert night.code == 0, night.err
+    of_a = ("--cluster", "park", "--factory", park.a)
+    listed = park.hub.run("products", "list", *of_a, "--period", "2025-11").csv()
+    assert [(row["product"], row["good_output"], row["machine_hours_lacks"]) for row in listed] == [
+        ("bolt", "40.0", bolt), ("wire", "60.0", wire),
+    ]  # fmt: skip
+    assert {(row["units_lacks"], row["mass_lacks"]) for row in listed} == {
+        ("units_differ", "mass_per_unit_not_told")
+    }
+    answer = park.hub.run("products", "show", *of_a, "--period", "2025-11", "--allocate", "machine_hours")
+    assert answer.code == 5
+    assert f"bolt: {bolt}, wire: {wire}" in answer.err
+    answer = park.hub.run("products", "show", *of_a, "--period", "2025-10", "--allocate", "units")
+    assert answer.code == 5
+    assert "the carbon ledger has no emissions of it" in answer.err

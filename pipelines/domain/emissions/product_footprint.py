@@ -68,6 +68,8 @@ class PartPerUnit:
         kg_per_unit: [kg CO2e per product unit]; null: something in it isn't known.
         primary_share: share of it, by emissions, whose amounts were measured or told (of inputs: that the
             suppliers call primary); null: not known.
+        reasons: codes: why one of the two is null; those of the ledger's lines, `no_good_output`,
+            `input_not_known:<input>`, `primary_share_not_told:<input>`.
     """
 
     part: str
@@ -75,6 +77,7 @@ class PartPerUnit:
     gwp_set: str
     kg_per_unit: Fraction | None
     primary_share: Fraction | None
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,14 @@ class ProductFootprint:
             parts.setdefault((line.scope, line.method, line.gwp_set or UNSTATED), []).append(line)
         quantity = Fraction(repr(self.quantity))
         return tuple(
-            PartPerUnit(f"scope_{scope}", method, gwp_set, _per_unit(lines, quantity), _own_primary(lines))
+            PartPerUnit(
+                f"scope_{scope}",
+                method,
+                gwp_set,
+                _per_unit(lines, quantity),
+                _own_primary(lines),
+                _own_reasons(lines, quantity),
+            )
             for (scope, method, gwp_set), lines in sorted(parts.items())
         )
 
@@ -150,7 +160,9 @@ class ProductFootprint:
         for one in self.inputs:
             parts.setdefault(one.gwp_set or UNSTATED, []).append(one)
         return tuple(
-            PartPerUnit("inputs", "-", gwp_set, _total(given), _supplied_primary(given))
+            PartPerUnit(
+                "inputs", "-", gwp_set, _total(given), _supplied_primary(given), _supplied_reasons(given)
+            )
             for gwp_set, given in sorted(parts.items())
         )
 
@@ -159,6 +171,19 @@ def _per_unit(lines: Sequence[InventoryLine], quantity: Fraction) -> Fraction | 
     if not quantity or any(line.co2e_kg is None for line in lines):
         return None
     return sum((Fraction(line.co2e_kg or 0.0) for line in lines), Fraction(0)) / quantity
+
+
+def _own_reasons(lines: Sequence[InventoryLine], quantity: Fraction) -> tuple[str, ...]:
+    unknown = [line for line in lines if line.co2e_kg is None]
+    codes = sorted({code for line in unknown for code in line.reasons or ("not_known",)})
+    return tuple(codes) if quantity else ("no_good_output", *codes)
+
+
+def _supplied_reasons(inputs: Sequence[SupplierInput]) -> tuple[str, ...]:
+    return (
+        *(f"input_not_known:{one.input}" for one in inputs if one.kg_per_unit is None),
+        *(f"primary_share_not_told:{one.input}" for one in inputs if _primary_share(one) is None),
+    )
 
 
 def _total(inputs: Sequence[SupplierInput]) -> Fraction | None:
@@ -172,7 +197,12 @@ def _own_primary(lines: Sequence[InventoryLine]) -> Fraction | None:
 
 
 def _supplied_primary(inputs: Sequence[SupplierInput]) -> Fraction | None:
-    return weighted_share((one.kg_per_product_unit, one.primary_share) for one in inputs)
+    return weighted_share((one.kg_per_product_unit, _primary_share(one)) for one in inputs)
+
+
+def _primary_share(one: SupplierInput) -> float | None:
+    """Return what of an input is primary data: nothing of a published default, whatever is said of it."""
+    return 0.0 if one.default_value else one.primary_share
 
 
 def weighted_share(parts: Iterable[tuple[float | Fraction | None, float | None]]) -> Fraction | None:
