@@ -66,6 +66,44 @@ def test_rounding_widens_what_a_difference_tells() -> None:
     assert [r.holding for r in narrow.alarms] == ["d"]
 
 
+def test_who_bought_a_factory_knows_its_old_books_and_is_asked_about_the_others_only() -> None:
+    may = unknowns("month", MAY, {"a-1": 100, "b-1": 50, "c-1": 104, "d-1": 104})
+    june = unknowns("month", JUNE, {"a-1": 100, "c-1": 100, "d-1": 100})
+    sold = [u._replace(holding="b") if u.factory == "a-1" else u for u in june]
+    # Of June b knows a's 100, so c and d have 200, and had 200 / 0.95 = 210.53 in May at most; a had at least
+    # 358 - 50 - 210.53 = 97.5. But of a's books there is nothing to keep from b.
+    assert not audit([sealed("May", 1, may), sealed("June", 31, sold)], 1, FIVE).alarms
+    # Of June's two each knows the other's, and c so what a had in May, more or less: c bought nothing.
+    report = audit([sealed("May", 1, of(may, "abc")), sealed("June", 31, of(sold, "bc"))], 1, FIVE)
+    assert {r.holding for r in report.alarms} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(("days", "lower"), [(15, 0.0), (30, 200 - 60 / 0.95)])
+def test_a_month_that_a_factory_left_is_not_taken_for_a_whole_one(days: int, lower: float) -> None:
+    # Everybody knows that a has 60 in June at most; it has 50. If it was there all of June, it had 60 / 0.95
+    # in May, and b the rest of 200. If it left on the 15th, June says nothing of May.
+    may = unknowns("month", MAY, {"a-1": 100, "b-1": 100})
+    june = sealed("June", 31, unknowns("month", JUNE, {"a-1": 50}), level=1.0, most=60.0)
+    of_days = [
+        sealed(f"day {day}", n, unknowns("day", day, {"a-1": 50 / days}), level=0.1)
+        for n, day in enumerate(days_of(JUNE)[:days], start=1)
+    ]
+    report = audit([sealed("May", 1, may), june, *of_days], 0, FIVE)
+    assert row(report, "b", "persistent").lower == pytest.approx(lower, abs=1e-6)
+    assert not report.alarms  # nothing was released in June
+
+
+def test_what_a_coming_month_tells_is_an_alarm_only_where_something_of_it_was_released() -> None:
+    # a had 100 in May, 60 in June at most: 63.16 in May, thinks who takes months for alike, and b 136.84.
+    may = sealed("May", 1, unknowns("month", MAY, {"a-1": 100, "b-1": 100}))
+    known = sealed("June", 31, unknowns("month", JUNE, {"a-1": 50}), level=1.0, most=60.0)
+    assert row(audit([may, known], 0, FIVE), "b", "persistent").lower == pytest.approx(200 - 60 / 0.95)
+    assert not audit([may, known], 0, FIVE).alarms
+    # Where June's total says it, not June's bound, the gate could have withheld June.
+    told = sealed("June", 31, unknowns("month", JUNE, {"a-1": 50, "b-1": 10}), half=1.0)
+    assert {r.holding for r in audit([may, told], 1, FIVE).alarms} == {"a", "b"}
+
+
 def test_late_data_of_one_member_tell_the_difference() -> None:
     before = unknowns("day", DAY, {"a-1": 5, "b-1": 100, "c-1": 100})
     after = unknowns("day", DAY, {"a-1": 100, "b-1": 100, "c-1": 100})

@@ -1,9 +1,16 @@
 """Days, months and years together, and who knows that amounts move little from month to month."""
 
+import math
 from datetime import date, timedelta
+from fractions import Fraction
+
+import pytest
 
 from pipelines.domain.disclosure.candidates import Candidate
-from pipelines.domain.disclosure.exposure import SealedFigure
+from pipelines.domain.disclosure.enduring import movements
+from pipelines.domain.disclosure.exposing import Exhibit, Guard
+from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
+from pipelines.domain.disclosure.months import cut_short
 from pipelines.domain.disclosure.release import Checks, admits
 from tests.domain.release_night import ALL, Amounts, equal, kwh, night, outcome, rules
 
@@ -153,3 +160,39 @@ def test_a_month_that_all_its_days_tell_counts_before_its_own_figure_is_there() 
     assert outcome(night(last, past, rules(night=99))) == {"* energy_kwh": "differencing"}
     without = NO_PERSISTENCE
     assert outcome(night(last, past, rules(night=99), without)) == {"* energy_kwh": "publish"}
+
+
+def test_a_month_that_a_factory_left_may_be_smaller_than_the_one_before_but_not_larger() -> None:
+    month = [Unknown("energy", "month", MAY, f, f, 310.0) for f in ("f0", "f1")]
+    days = [
+        Unknown("energy", "day", MAY + timedelta(days=i), f, f, 10.0)
+        for i, f in [(i, "f0") for i in range(31)] + [(i, "f1") for i in range(16)]
+    ]
+    guard = Guard(Fraction(10), 1, frozenset())
+    exhibits = [
+        Exhibit((str(u),), Statement(str(u), (Term(u, 1.0),), True), guard, 1) for u in (*days, *month)
+    ]
+    (left,) = cut_short(exhibits[: len(days)], exhibits[len(days) :])
+    assert left.factory == "f1"
+    before = [u._replace(start=date(2026, 4, 1), amount=300.0) for u in month]
+    held = movements([*before, *month], [*before, *month], 50, {left})
+    # 1.05 x 300 - 310 above, 0.95 x 300 - 310 below
+    assert [(h.low, h.high) for h in held] == [(-25.0, math.inf), (-math.inf, 5.0), (-math.inf, 5.0)]
+
+
+@pytest.mark.parametrize("buyer", [None, "f1", "f2"])
+def test_what_a_buyer_has_had_of_a_month_so_far_is_not_taken_for_its_whole_month(buyer: str | None) -> None:
+    # Nine small ones had 1998 in April, so at least 1898 in May, and have 1903.5. The large one knows itself,
+    # so that May's total tells it of a newcomer's 1900 that they are 1905 at most; others don't know as much.
+    # Who buys the newcomer in June has had a thirtieth of a month on the first day: that says nothing of May.
+    april, new = {**equal(222.0, *TEN[1:]), TEN[0]: 8000.0}, 1900.0
+    past: list[SealedFigure] = []
+    publish([kwh(april, period="month", start=date(2026, 4, 1))], past)
+    may: Amounts = {**equal(211.5, *TEN[1:]), TEN[0]: 8000.0, "new": new}
+    june = {**equal(7.0, *TEN[1:]), TEN[0]: 260.0, "new": new / 30}
+    assert publish([kwh(june, start=JUNE, holdings={} if buyer is None else {"new": buyer})], past) == {
+        "* energy_kwh": "publish"
+    }
+    assert publish([kwh(may, period="month", start=MAY)], past) == {
+        "* energy_kwh month 2026-05": "differencing"
+    }

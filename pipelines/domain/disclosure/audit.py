@@ -19,6 +19,7 @@ from typing import Final, Literal
 import numpy as np
 
 from pipelines.domain.disclosure.audit_attack import Attack, Coalition, Group
+from pipelines.domain.disclosure.audit_nights import Nights
 from pipelines.domain.disclosure.audit_systems import REST, Equations, History, Release, Said, histories
 from pipelines.domain.disclosure.exposure import SealedFigure, Unknown
 
@@ -50,7 +51,7 @@ class AuditRow:
         tightest: how far the nearer bound is from the truth, as a share of it; a half: that far at least, or
             as far as everybody knows to be possible: only nearer bounds are looked for.
         alarm: whether that is less than what must seem possible, and than what was left of it when the amount
-            was first judged.
+            was first judged; of months: and some night's releases told it.
         releases: of an alarm: what combines to it, by night; without any one of them it would not.
     """
 
@@ -184,6 +185,7 @@ class _Auditor:
         self.systems = len(self.days) + len(self.months) + 2 * bool(self.chain.equations)
         self.tightest: dict[tuple[str, str, AttackerKind], AuditRow] = {}
         self.alarms: dict[tuple[object, ...], AuditRow] = {}
+        self.nights: Nights | None = None
 
     def run(self, share: float) -> Iterable[None]:
         """Attack one system after the other."""
@@ -204,6 +206,7 @@ class _Auditor:
         if self.chain.equations:
             self._attack(Attack(self.chain), "exact", ("month", "rolling12"))
             yield
+            self.nights = Nights(self.history, share)
             self._attack(Attack(self.chain, share), "persistent", ("month", "rolling12"))
             yield
 
@@ -221,7 +224,8 @@ class _Auditor:
     def _ask(self, attack: Attack, kind: AttackerKind, subject: _Subject) -> None:
         key = (subject.holding, subject.variable, kind)
         before = self.tightest.get(key)
-        found, alarm = _tightest(attack, subject, _FREE if before is None else before.tightest)
+        bar = _FREE if before is None else before.tightest
+        found, alarm = _tightest(attack, subject, bar, self.nights)
         if alarm is not None:
             row = self._row(attack, kind, subject, alarm)
             known = self.alarms.setdefault(_order(row), row)  # a day's system and its month's may both say so
@@ -316,16 +320,19 @@ def _order(row: AuditRow) -> tuple[object, ...]:
     return (row.variable, row.holding, row.figure_id, row.attacker, row.start, row.period)
 
 
-def _tightest(attack: Attack, subject: _Subject, bar: float) -> tuple[_Found | None, _Found | None]:
+def _tightest(
+    attack: Attack, subject: _Subject, bar: float, nights: Nights | None = None
+) -> tuple[_Found | None, _Found | None]:
     """Return who derives most of a sum, if that is more than the bar, and the tightest alarm, if any.
 
     An alarm is tighter than the protection, and than what was left when the amounts were first judged: what
-    had been lost before could not be mended by withholding.
+    had been lost before could not be mended by withholding. Nor could what months tell that came later.
 
     Args:
         attack: the system.
         subject: the sum.
         bar: the tightest that was found so far of others.
+        nights: all months after each night; null: what is known of them doesn't grow by itself.
     """
     aim = attack.aim(subject.weights, subject.size, subject.by or ())
     group, asked = _attackers(attack, subject)
@@ -349,7 +356,11 @@ def _tightest(attack: Attack, subject: _Subject, bar: float) -> tuple[_Found | N
             left = needed
             if reach < needed - _SMALL:
                 left = min(needed, attack.reach_before(aim, sign, coalition, subject.since_us))
-            one = _Found(reach, sign, coalition, reach < left - _SMALL, left)
+            tight = reach < left - _SMALL
+            if tight and nights is not None:
+                members = [attack.holdings[n] for n in coalition]
+                tight = nights.told(subject.weights, subject.size, required, sign, members)
+            one = _Found(reach, sign, coalition, tight, left)
             if reach < bar:
                 found, bar = one, reach
             if one.alarm and (alarm is None or reach < alarm.tightest):
@@ -369,10 +380,18 @@ def _attackers(attack: Attack, subject: _Subject) -> tuple[Group, list[int]]:
         wanted = tuple(attack.holdings.index(holding) for holding in subject.by)
         group = attack.group(len(wanted))
         return group, [group.coalitions.index(wanted)]
-    others = len(attack.holdings) - 1
-    group = attack.group(min(subject.coalition, others))
-    own = attack.holdings.index(subject.holding)
-    return group, [n for n, coalition in enumerate(group.coalitions) if own not in coalition]
+    inside = {attack.holdings.index(holding) for holding in _who_knows(attack, subject)}
+    group = attack.group(min(subject.coalition, len(attack.holdings) - len(inside)))
+    return group, [n for n, coalition in enumerate(group.coalitions) if inside.isdisjoint(coalition)]
+
+
+def _who_knows(attack: Attack, subject: _Subject) -> set[str]:
+    """Return from whom nothing is kept: the holding, and who bought one of its factories with its books."""
+    factories = {unknown.factory for unknown in subject.weights}
+    later = {
+        u.holding for u in attack.equations.unknowns if u.factory in factories and u.start > subject.start
+    }
+    return {subject.holding} | later
 
 
 def _carry(attack: Attack, before: Attack) -> None:

@@ -78,6 +78,7 @@ class Attack:
         self.pairs = [
             (self.places[u], self.places[v]) for u, v in (equations.chains if persistence is not None else ())
         ]
+        self.short = [self.equations.unknowns[v] in equations.short for _, v in self.pairs]
         self._share = persistence or 0.0
         self._shares: dict[Coalition, float] = {}
         self._fixed: frozenset[int] = frozenset()
@@ -201,9 +202,9 @@ class Attack:
         for n in range(len(self.holdings)):
             touched[:, n] = moved[:, self.owners == n].any(axis=1)
         possible: Flags = (touched.astype(np.int32) @ members.T.astype(np.int32)) == 0
-        for u, v in self.pairs:
+        for (u, v), short in zip(self.pairs, self.short, strict=True):
             before, after = points[:, u] * self.scales[u], points[:, v] * self.scales[v]
-            needed = np.abs(after - before) - _SAME * self.scales[v]
+            needed = (after - before if short else np.abs(after - before)) - _SAME * self.scales[v]
             inside = members[:, self.owners[u]] & members[:, self.owners[v]]
             possible &= inside[None, :] | (needed[:, None] <= shares[None, :] * before[:, None])
         return possible
@@ -251,7 +252,7 @@ class Attack:
             if (n in loose) != (n in self._loose):
                 high = INFINITY if n in loose else 0.0
                 self.solver.set_row(first + 2 * n, -INFINITY, high)
-                self.solver.set_row(first + 2 * n + 1, -high, INFINITY)
+                self.solver.set_row(first + 2 * n + 1, -INFINITY if self.short[n] else -high, INFINITY)
         self._share, self._loose = share, loose
 
     def _row(self, equation: Equation) -> Row:
@@ -266,7 +267,7 @@ class Attack:
         ratio = float(self.scales[u] / self.scales[v])
         return [
             Row({v: 1.0, u: -(1 + share) * ratio}, -INFINITY, 0.0),
-            Row({v: 1.0, u: -(1 - share) * ratio}, 0.0, INFINITY),
+            Row({v: 1.0, u: -(1 - share) * ratio}, -INFINITY if self.short[n] else 0.0, INFINITY),
         ]
 
     def reach_before(self, aim: Aim, sign: int, coalition: Coalition, since_us: int) -> float:

@@ -125,6 +125,7 @@ class Equations:
         most: largest amount that everybody knows to be possible.
         known: unknowns that everybody knows.
         chains: neighbours in time of one factory: the earlier and the later month.
+        short: months of which a factory has the first days only: to be alike they can't be too small.
     """
 
     unknowns: tuple[Unknown, ...]
@@ -132,6 +133,7 @@ class Equations:
     most: Mapping[Unknown, float]
     known: frozenset[Unknown]
     chains: tuple[tuple[Unknown, Unknown], ...] = ()
+    short: frozenset[Unknown] = frozenset()
 
 
 class History:
@@ -204,7 +206,7 @@ class History:
         ]
         # A month of standstill is not like its neighbours.
         alike = tuple((u, v) for u, v in chains if u.amount > 0 and v.amount > 0)
-        return replace(system, chains=alike)
+        return replace(system, chains=alike, short=frozenset(v for _, v in alike if self._is_short(v)))
 
     def promises(self, unknown: Unknown) -> list[Said]:
         """Return the published statements that touch an unknown; else those that touch its days or month."""
@@ -213,6 +215,10 @@ class History:
             return direct
         kin = [other for other in self.touching if _months(other) == _months(unknown)]
         return [s for other in kin for s in self.touching[other]]
+
+    def _is_short(self, month: Unknown) -> bool:
+        """Say whether a factory's days end before the month: it left, or fell silent."""
+        return 0 < max((day.day for day in self.days_of(month)), default=0) < days_in(month.start)
 
     def days_of(self, month: Unknown, known_at_us: float = math.inf) -> dict[date, Unknown]:
         """Return the days of a factory's month as they were known at a time."""

@@ -9,26 +9,32 @@ something, in steps of 0.1 points.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from typing import Final
 
 from pipelines.domain.disclosure.exposure import Unknown
 from pipelines.domain.disclosure.probing import MISSED, Breach, Prober
-from pipelines.domain.disclosure.protection import Attacker, CoalitionDemand, Demand, Held, mask_of
+from pipelines.domain.disclosure.protection import Attacker, CoalitionDemand, Demand, Held
 from pipelines.domain.disclosure.tables import Key
 from pipelines.domain.periods import next_month
 
 _STEPS: Final = 1000  # of 0.1 points each
 _MOST_STEPS: Final = 100_000  # beyond a hundredfold move nothing is known any more
+Owners = tuple[frozenset[int], ...]
+"""Columns of each holding that may take part in a coalition."""
 
 
-def movements(unknowns: Sequence[Unknown], newest: Iterable[Unknown], steps: int) -> list[Held]:
+def movements(
+    unknowns: Sequence[Unknown], newest: Iterable[Unknown], steps: int, short: AbstractSet[Unknown]
+) -> list[Held]:
     """Return what a move of at most so many steps means for the deviations of consecutive months.
 
     Args:
         unknowns: the columns.
         newest: of each variable, factory and month the amount that was known last.
         steps: of 0.1 points.
+        short: of parts of months (not over yet, or their factory left): they can't be too small.
     """
     columns = {u: j for j, u in enumerate(unknowns)}
     months = {(u.variable, u.factory, u.start): u for u in newest}
@@ -40,7 +46,8 @@ def movements(unknowns: Sequence[Unknown], newest: Iterable[Unknown], steps: int
             continue
         j, k = columns[before], columns[after]
         least, most = (1 - move) * before.amount, (1 + move) * before.amount
-        found.append(Held(_terms((j, -(1 - move)), (k, 1.0)), least - after.amount, float("inf")))
+        if after not in short:
+            found.append(Held(_terms((j, -(1 - move)), (k, 1.0)), least - after.amount, float("inf")))
         found.append(Held(_terms((j, -(1 + move)), (k, 1.0)), float("-inf"), most - after.amount))
     return found
 
@@ -60,13 +67,19 @@ class EnduringProber:
     def __init__(self, make: Callable[[int], Prober], percent: Fraction) -> None:
         self._make, self._usual = make, max(1, round(percent * _STEPS / 100))
         self._probers: dict[int, Prober] = {}
-        self._steps: dict[tuple[frozenset[Key], Attacker], int | None] = {}
         self._withheld: frozenset[Key] = frozenset()
+        self._steps: dict[Attacker, dict[frozenset[Key], int | None]] = {}
+        self._attackers: dict[Owners, dict[tuple[int, ...], Attacker]] = {}
+        self._last = self._usual
         self.scale = self._prober(self._usual).scale
 
     def withhold(self, cells: Iterable[Key]) -> None:
         """Withhold exactly these cells."""
-        self._withheld = frozenset(cells)
+        choice = frozenset(cells)
+        if choice != self._withheld:
+            self._withheld = choice
+            for prober in self._probers.values():
+                prober.withhold(choice)
 
     def find_breach(self, demand: Demand | CoalitionDemand) -> Breach | None:
         """Return what a demand lacks under the present choice; null: it is fulfilled."""
@@ -79,34 +92,46 @@ class EnduringProber:
             members = ()
         for sign, need in ((1, demand.up), (-1, demand.down)):
             scaled = need * self.scale
-            breach = self._find(demand, sign * scaled, members) if scaled > MISSED else None
+            breach = self._find(demand, sign * scaled, members, set()) if scaled > MISSED else None
             if breach is not None:
                 return breach
         return None
 
-    def _find(self, demand: CoalitionDemand, need: float, members: tuple[int, ...]) -> Breach | None:
-        against = demand.to(members)
-        steps = self.steps_of(against.attacker)
+    def _find(
+        self, demand: CoalitionDemand, need: float, members: tuple[int, ...], seen: set[frozenset[int]]
+    ) -> Breach | None:
+        """Return a coalition that succeeds, of these members and perhaps others, if none seen does."""
+        seen.add(frozenset(members))
+        attacker = self._attacker(demand.owners, members)
+        steps = self.steps_of(attacker)
         if steps is None:
             return None
-        witness = self._prober(steps).witness(against, need)
+        witness = self._prober(steps).witness(demand, attacker, need)
         if witness is None:
-            return Breach(against, need)
+            return Breach(demand.to(members), need)
         if len(members) == demand.members:
             return None
         for other, columns in enumerate(demand.owners):
-            if other in members:
+            larger = (*members, other)
+            if other in members or frozenset(larger) in seen:
                 continue
             # Who moves nobody of a coalition's defeats it, if it takes amounts to move as much.
-            touched = bool(witness & mask_of(columns))
-            if touched or (steps > self._usual and self._allows_less(demand, (*members, other), steps)):
-                breach = self._find(demand, need, (*members, other))
+            touched = not witness.isdisjoint(columns)
+            if touched or (steps > self._usual and self._allows_less(demand.owners, larger, steps)):
+                breach = self._find(demand, need, larger, seen)
                 if breach is not None:
                     return breach
         return None
 
-    def _allows_less(self, demand: CoalitionDemand, members: tuple[int, ...], steps: int) -> bool:
-        own = self.steps_of(demand.to(members).attacker)
+    def _attacker(self, owners: Owners, members: tuple[int, ...]) -> Attacker:
+        """Return who knows what a coalition knows, always the same object."""
+        found = self._attackers.setdefault(owners, {})
+        if members not in found:
+            found[members] = Attacker(frozenset().union(*(owners[m] for m in members)))
+        return found[members]
+
+    def _allows_less(self, owners: Owners, members: tuple[int, ...], steps: int) -> bool:
+        own = self.steps_of(self._attacker(owners, members))
         return own is not None and own < steps
 
     def helps(self, breach: Breach) -> Mapping[Key, float]:
@@ -123,21 +148,45 @@ class EnduringProber:
 
     def steps_of(self, attacker: Attacker) -> int | None:
         """Return the smallest move that leaves something possible to an attacker; null: none does."""
-        key = (self._withheld, attacker)
-        if key not in self._steps:
-            self._steps[key] = self._smallest(attacker)
-        return self._steps[key]
+        known = self._steps.setdefault(attacker, {})
+        if self._withheld not in known:
+            known[self._withheld] = self._smallest(attacker, known)
+        return known[self._withheld]
 
-    def _smallest(self, attacker: Attacker) -> int | None:
-        low, high = self._usual - 1, self._usual
-        while not self._prober(high).is_possible(attacker):
-            low, high = high, 2 * high
-            if high > _MOST_STEPS:
-                return None
+    def _smallest(self, attacker: Attacker, known: Mapping[frozenset[Key], int | None]) -> int | None:
+        """Search between what other choices left: the more is withheld, the less she must allow."""
+        most = [steps for cells, steps in known.items() if cells <= self._withheld and steps is not None]
+        least = [steps for cells, steps in known.items() if cells >= self._withheld]
+        if None in least:
+            return None
+        least_left = max((steps for steps in least if steps is not None), default=self._usual)
+        if min(most, default=_MOST_STEPS) <= least_left or self._leaves_any(least_left, attacker):
+            return least_left
+        low, high = self._enclose(attacker, least_left, most)
+        if high > _MOST_STEPS:
+            return None
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._prober(middle).is_possible(attacker) else (middle, high)
+            low, high = (low, middle) if self._leaves_any(middle, attacker) else (middle, high)
+        self._last = high
         return high
+
+    def _enclose(self, attacker: Attacker, low: int, most: Sequence[int]) -> tuple[int, int]:
+        """Return a move that leaves nothing, and one that does, near what the last attacker allowed."""
+        high, stride = min([*most, max(low + 1, self._last)]), 1
+        if high in most or self._leaves_any(high, attacker):
+            while high - stride > low and self._leaves_any(high - stride, attacker):
+                high, stride = high - stride, 2 * stride
+            return max(low, high - stride), high
+        while high <= _MOST_STEPS:
+            low, high, stride = high, min([*most, high + stride]), 2 * stride
+            if high in most or self._leaves_any(high, attacker):
+                break
+        return low, high
+
+    def _leaves_any(self, steps: int, attacker: Attacker) -> bool:
+        """Say whether a move leaves anything possible to an attacker."""
+        return self._prober(steps).is_possible(attacker)
 
     def _of(self, breach: Breach) -> Prober:
         steps = self.steps_of(breach.demand.attacker)
@@ -148,6 +197,5 @@ class EnduringProber:
     def _prober(self, steps: int) -> Prober:
         if steps not in self._probers:
             self._probers[steps] = self._make(steps)
-        prober = self._probers[steps]
-        prober.withhold(self._withheld)
-        return prober
+            self._probers[steps].withhold(self._withheld)
+        return self._probers[steps]

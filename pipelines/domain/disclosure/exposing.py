@@ -6,9 +6,11 @@ where statements come from (statements), which systems a night has (release), th
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from pipelines.domain.disclosure.exposure import Statement, Term, Unknown
@@ -90,13 +92,15 @@ class Exposure:
         exhibits: published and free ones are rows; withheld unsafe ones are secrets.
         links: unknowns that are the sum of others.
         sums: of which unknowns are sums over several days; null: none is.
+        short: unknowns of months that aren't over, or that a factory left: they may be smaller than alike.
     """
 
     def __init__(
-        self, exhibits: Iterable[Exhibit], links: Sequence[Link] = (), sums: Sums | None = None
-    ) -> None:
+        self, exhibits: Iterable[Exhibit], links: Sequence[Link] = (), sums: Sums | None = None,
+        short: AbstractSet[Unknown] = frozenset(),
+    ) -> None:  # fmt: skip
         self.exhibits = sorted(exhibits, key=lambda e: e.key)
-        self.links, self.sums = links, sums
+        self.links, self.sums, self.short = links, sums, short
         terms = [t for e in self.exhibits for t in e.statement.terms]
         linked = {u for link in links for u in (link.whole, *link.parts)}
         self.unknowns = sorted({t.unknown for t in terms} | linked)
@@ -110,9 +114,9 @@ class Exposure:
         for unknown, j in self.columns.items():
             self.owned.setdefault(unknown.holding, set()).add(j)
 
-    def asking(self, unknowns: Iterable[Unknown]) -> "Exposure":
-        """Return the same system in which R2 is asked of some unknowns only."""
-        return Exposure(self.exhibits, self.links, Sums({}, frozenset(unknowns)))
+    def asking(self, unknowns: Iterable[Unknown], short: AbstractSet[Unknown]) -> "Exposure":
+        """Return the same system in which R2 is asked of some unknowns only, and some are short."""
+        return Exposure(self.exhibits, self.links, Sums({}, frozenset(unknowns)), short)
 
     @property
     def rows(self) -> list[Exhibit]:
@@ -130,8 +134,9 @@ class Exposure:
         size = max((abs(t.coefficient) for t in given), default=1.0) or 1.0
         return tuple(sorted((self.columns[t.unknown], t.coefficient / size) for t in given)), size
 
+    @cached_property
     def system(self) -> TableSystem:
-        """Return the deviations that an attacker can't rule out.
+        """The deviations that an attacker can't rule out.
 
         Nobody is known to have less than nothing, unless somebody has.
         """
@@ -182,8 +187,11 @@ class Exposure:
         """R2: no coalition may come closer to what a holding has than its protection interval."""
         found = []
         for (holding, _, _, _), versions in sorted(self._versions().items()):
-            others = tuple(frozenset(self.owned[h]) for h in sorted(self.owned) if h != holding)
             for unknowns in versions:
+                buyers = self._buyers(unknowns)
+                others = tuple(
+                    frozenset(self.owned[h]) for h in sorted(self.owned.keys() - {holding} - buyers)
+                )
                 guards = self._guards(unknowns, holding)
                 if self.sums is not None and not unknowns & self.sums.asked:
                     continue
@@ -200,8 +208,14 @@ class Exposure:
                 found.append(CoalitionDemand(terms, others, coalition, down, up))
         return found
 
+    def _buyers(self, unknowns: Iterable[Unknown]) -> set[str]:
+        """Return who owned a factory later: they know its old books, so nothing is kept from them."""
+        since = {u.factory: u.start for u in unknowns}
+        return {u.holding for u in self.unknowns if u.start > since.get(u.factory, date.max)}
+
+    @cached_property
     def newest(self) -> list[Unknown]:
-        """Return what every factory had of each variable and period, as the last night knew it."""
+        """What every factory had of each variable and period, as the last night knew it."""
         now: dict[tuple[str, str, str, date], Unknown] = {}
         for exhibit in sorted(self.exhibits, key=lambda e: (e.known_at_us, e.key)):
             for t in exhibit.statement.terms:

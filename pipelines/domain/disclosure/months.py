@@ -219,16 +219,26 @@ def implied_months(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> list[E
     return [exhibit for exhibit in found if exhibit is not None]
 
 
-def unfinished(implied: Iterable[Exhibit], months: Iterable[Exhibit]) -> set[Unknown]:
-    """Return the months' amounts that nobody knows yet: sums of the days so far."""
+def unfinished(implied: Sequence[Exhibit], months: Iterable[Exhibit]) -> tuple[set[Unknown], set[Unknown]]:
+    """Return the months' amounts that nobody knows yet, and those of them of which more days may come."""
     known = {t.unknown for e in months for t in e.statement.terms}
-    so_far = {
-        t.unknown
-        for e in implied
-        if math.inf in (e.statement.down, e.statement.up)
-        for t in e.statement.terms
-    }
-    return so_far - known
+    at_least: set[Unknown] = set()
+    whole: set[Unknown] = set()
+    for e in implied:
+        some = at_least if math.inf in (e.statement.down, e.statement.up) else whole
+        some |= {t.unknown for t in e.statement.terms}
+    return at_least - known, at_least - known - whole
+
+
+def cut_short(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> set[Unknown]:
+    """Return months' amounts of factories whose days end before the month: they left, or fell silent."""
+    last: dict[tuple[str, date], date] = {}
+    for e in days:
+        for t in e.statement.terms:
+            place = (t.unknown.factory, first_of_month(t.unknown.start))
+            last[place] = max(t.unknown.start, last.get(place, date.min))
+    ends = {u: last.get((u.factory, u.start)) for e in months for u in (t.unknown for t in e.statement.terms)}
+    return {u for u, end in ends.items() if end is not None and end.day < days_in(u.start)}
 
 
 def _implied(

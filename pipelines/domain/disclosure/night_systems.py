@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from pipelines.domain.disclosure.exposure import Statement
 from pipelines.domain.disclosure.linear import LimitReachedError
 from pipelines.domain.disclosure.months import (
     close_month,
+    cut_short,
     implied_months,
     stem_of,
     unfinished,
@@ -163,8 +165,9 @@ class NightSystems:
         fixed = [e for e in shown if not e.free]
         implied = {e.key: e for e in (*implied_months(shown, months), *implied_months(fixed, months))}
         together = Exposure([*months, *implied.values()])
-        so_far = unfinished(implied.values(), months)
-        return together.asking(set(together.unknowns) - so_far) if so_far else together
+        unknown, so_far = unfinished([*implied.values()], months)
+        short = so_far | cut_short(days, months)
+        return together.asking(set(together.unknowns) - unknown, short) if unknown or short else together
 
     def _choose(self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]) -> set[str]:
         exposure = self._exposure(key.kind, key.start, exhibits)
@@ -210,20 +213,24 @@ class NightSystems:
 
     def _enduring(self, exposure: Exposure, needed: float) -> EnduringProber:
         def make(steps: int) -> Prober:
-            return prober_of(exposure, needed, movements(exposure.unknowns, exposure.newest(), steps))
+            held = movements(exposure.unknowns, exposure.newest, steps, exposure.short)
+            return prober_of(exposure, needed, held)
 
         return EnduringProber(make, self._percent or Fraction(0))
 
 
 def prober_of(exposure: Exposure, needed: float, held: Sequence[Held] = ()) -> Prober:
     """Return a system ready to be asked, by pairs of holdings first."""
-    system = replace(exposure.system(), held=held)
+    system = replace(exposure.system, held=held)
     prober = Prober(system, needed)
-    pairs = Pairs(exposure.unknowns, system, exposure.newest(), NO_CHANGE / prober.scale)
     places = np.arange(len(prober.keys))
 
+    @cache
+    def pairs() -> Pairs:
+        return Pairs(exposure.unknowns, system, exposure.newest, NO_CHANGE / prober.scale)
+
     def proof(demand: CoalitionDemand, shown: int) -> bool:
-        return pairs.prove(demand, np.array([bool(shown >> int(place) & 1) for place in places]))
+        return pairs().prove(demand, np.array([bool(shown >> int(place) & 1) for place in places]))
 
     prober.proof = proof
     return prober

@@ -8,8 +8,9 @@ or anything that she knows. So every system here is one of deviations: zero is a
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Protocol
 
 import numpy as np
@@ -62,6 +63,19 @@ class _Witness:
     broken: int = 0  # what is held and doesn't hold in it
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """A deviation as far as it goes: how far each column moves, which do, and cells beyond their slack."""
+
+    moves: Sequence[float]
+    columns: frozenset[int]
+    cells: int
+
+    def reach(self, terms: Terms, sign: int) -> float:
+        """Return by how much it moves a sum upwards (1) or downwards (-1)."""
+        return sign * math.fsum(c * self.moves[j] for j, c in terms)
+
+
 class Prober:
     """The system of one table under a choice of withheld cells; remembers every deviation it finds.
 
@@ -92,9 +106,29 @@ class Prober:
         self.held_at = len(self.keys) + len(system.links)
         self._held_columns = [mask_of(j for j, _ in held.terms) for held in system.held]
         self.witnesses: dict[tuple[Terms, int], list[_Witness]] = {}
-        self.finder = _Finder(self)
-        self.pricer = _Pricer(self)
-        self.helper = _Helper(self)
+        self._stretches: dict[Attacker, dict[tuple[frozenset[int], int, int], _Stretch | None]] = {}
+        self._owned: dict[tuple[frozenset[int], ...], frozenset[int]] = {}
+
+    @cached_property
+    def finder(self) -> "_Finder":
+        """Finds the least deviation; made when it is first needed, as the others are."""
+        return _Finder(self)
+
+    @cached_property
+    def pricer(self) -> "_Pricer":
+        """Finds the farthest deviation."""
+        return _Pricer(self)
+
+    @cached_property
+    def helper(self) -> "_Helper":
+        """Finds the cheapest help."""
+        return _Helper(self)
+
+    @cached_property
+    def bands(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """How far each cell can deviate where it is published, and a little more: all that is no change."""
+        found = np.array([self.band(place) for place in range(len(self.keys))]).reshape(-1, 2)
+        return found[:, 0] - NO_CHANGE, found[:, 1] + NO_CHANGE
 
     def withhold(self, cells: Iterable[Key]) -> None:
         """Withhold exactly these cells."""
@@ -156,10 +190,41 @@ class Prober:
         ]
         return math.fsum(sides)
 
-    def witness(self, demand: Demand, need: float) -> int | None:
-        """Return the columns that a deviation moves which meets a need (scaled); null: there is none."""
-        found = self._witness(demand, need)
-        return None if found is None else found.columns
+    def witness(self, demand: CoalitionDemand, attacker: Attacker, need: float) -> frozenset[int] | None:
+        """Return the columns that a deviation moves which meets a need (scaled); null: there is none.
+
+        First the holding is moved as far as all its amounts go together: that answers for its other periods
+        too, and for those who make up for it.
+
+        Args:
+            demand: of one holding.
+            attacker: to whom.
+            need: by how much its sum must be able to deviate; negative: downwards.
+        """
+        stretch = self._stretched(demand, attacker, need)
+        if stretch is not None:
+            return stretch.columns
+        found = self._witness(Demand(demand.terms, attacker, demand.down, demand.up), need)
+        return None if found is None else frozenset(_bits(found.columns))
+
+    def _stretched(self, demand: CoalitionDemand, attacker: Attacker, need: float) -> _Stretch | None:
+        """Return a deviation that goes as far as it can and meets a need; null: none is found so."""
+        known = self._stretches.setdefault(attacker, {})
+        sign, least, shown = (1 if need > 0 else -1), abs(need) - MISSED, self.shown
+        for one in known.values():
+            if one is not None and not one.cells & shown and one.reach(demand.terms, sign) >= least:
+                return one
+        key = (self._own(demand.owners), sign, shown)
+        if key in known:
+            return None
+        one = known[key] = self.pricer.stretch(attacker, key[0], sign)
+        return one if one is not None and one.reach(demand.terms, sign) >= least else None
+
+    def _own(self, owners: tuple[frozenset[int], ...]) -> frozenset[int]:
+        """Return the columns of the holding that is none of these."""
+        if owners not in self._owned:
+            self._owned[owners] = frozenset(range(len(self.system.values))).difference(*owners)
+        return self._owned[owners]
 
     def _witness(self, demand: Demand, need: float) -> _Witness | None:
         """Return a deviation that meets a need, known already or found now."""
@@ -287,7 +352,7 @@ class _Follower:
 
     def __init__(self, prober: Prober) -> None:
         self.prober = prober
-        self.shown = prober.shown
+        self.shown = mask_of(range(len(prober.keys)))  # as the rows say at first
         self.known: frozenset[int] = frozenset()
         self.gone = 0
 
@@ -330,9 +395,7 @@ class _Finder(_Follower):
         self.prices = {
             2 * j + side: _ATTACKED if j in prober.attacked else 1.0 for j in columns for side in (0, 1)
         }
-        bands = [prober.band(place) for place in range(len(prober.keys))]
-        self.least = np.array([low for low, _ in bands]) - NO_CHANGE
-        self.most = np.array([high for _, high in bands]) + NO_CHANGE
+        self.least, self.most = prober.bands
         self.held_least = np.array([held.low * prober.scale for held in prober.system.held]) - NO_CHANGE
         self.held_most = np.array([held.high * prober.scale for held in prober.system.held]) + NO_CHANGE
         rows.append(Row(self.terms, -math.inf, math.inf))
@@ -403,6 +466,20 @@ class _Pricer(_Follower):
     def reach(self, breach: Breach) -> float:
         """Return how far the sum of a breach can deviate at most, in its direction."""
         return -self._farthest(breach).value
+
+    def stretch(self, attacker: Attacker, own: Iterable[int], sign: int) -> _Stretch | None:
+        """Move columns up (1) or down (-1) as far as possible, each measured by its amount."""
+        values = {j: abs(self.prober.system.values[j]) for j in sorted(own)}
+        least = min((value for value in values.values() if value), default=0.0)
+        self.follow(self.solver, attacker)
+        found = self.solver.least({j: -sign * least / value for j, value in values.items() if value})
+        if found is None or not math.isfinite(found.value):
+            return None
+        down, up = self.prober.bands
+        rows = found.rows[: len(down)]
+        beyond = (rows < down) | (rows > up)
+        moved = np.nonzero(np.abs(found.columns) > NO_CHANGE)[0].tolist()
+        return _Stretch(found.columns.tolist(), frozenset(moved), _mask(beyond))
 
     def is_possible(self, attacker: Attacker) -> bool:
         """Say whether there is any deviation at all, none counting too."""
