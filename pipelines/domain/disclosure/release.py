@@ -17,7 +17,7 @@ from pipelines.domain.disclosure.candidates import Candidate, Contribution
 from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
-from pipelines.domain.disclosure.identities import Member, Place, place_of, withhold_by_formula
+from pipelines.domain.disclosure.identities import Member, Place, formula_said, place_of, withhold_by_formula
 from pipelines.domain.disclosure.night_systems import EVERYBODY, PERSISTENT, NightSystems, Shown, SystemKey
 from pipelines.domain.disclosure.statements import Amounts, Draft, draft
 from pipelines.domain.kpi_formulas import Element
@@ -38,11 +38,13 @@ class Checks:
         history: whether earlier releases count.
         fixed_panel: whether a panel stays the same for a month.
         persistence: whether attackers know that amounts move little from month to month.
+        formula_history: whether earlier nights' figures count where one follows from others by formula.
     """
 
     history: bool = True
     fixed_panel: bool = True
     persistence: bool = True
+    formula_history: bool = True
 
 
 ALL_CHECKS: Final = Checks()
@@ -146,11 +148,16 @@ class _Night:
         self.kept: dict[str, SealedFigure] = {}
         self.cases: dict[str, _Case] = {}
         self.limited: set[str] = set()
+        self.formulas: defaultdict[Place, list[SealedFigure]] = defaultdict(list)
+        for sealed in past if checks.formula_history else ():
+            if (told := sealed.formula) is not None:
+                self.formulas[told.factories, told.period, told.start].append(sealed)
         self.in_groups: Counter[_Table] = Counter()
         for candidate in sorted(candidates, key=lambda c: c.figure_id):
             drafted, known = draft(candidate, amounts), newest.get(candidate.figure_id)
             if known is not None and _says_the_same(known, drafted):
-                self.kept[candidate.figure_id] = replace(known, known_at_us=rules.known_at_us)
+                said = formula_said(candidate)
+                self.kept[candidate.figure_id] = replace(known, known_at_us=rules.known_at_us, formula=said)
             self.cases[candidate.figure_id] = self._case(drafted, smallest.get(_table(candidate), 0.0))
             if candidate.breakdown != EVERYBODY:
                 self.in_groups[_table(candidate)] += len(candidate.contributions)
@@ -200,14 +207,20 @@ class _Night:
         return dict(sorted((self.kept | decided).items()))
 
     def _formula(self, withheld: set[str]) -> set[str]:
-        """Return what must be withheld because formulas would give an unsafe figure of its group away."""
+        """Return what must be withheld because formulas would give an unsafe figure of its group away.
+
+        What earlier nights said of the same factories and period is known, and can't be withheld.
+        """
         groups: defaultdict[Place, list[Member]] = defaultdict(list)
         for i, case in self.cases.items():
             free = i not in self.kept
             groups[place_of(case.draft.candidate)].append(
                 Member(case.draft.candidate, case.finding, free, i in withheld, self._weight(case))
             )
-        found = [withhold_by_formula(group, self.rules.elements) for _, group in sorted(groups.items())]
+        found = [
+            withhold_by_formula(group, self.rules.elements, self.formulas.get(place, ()))
+            for place, group in sorted(groups.items())
+        ]
         return set().union(*found)
 
     def _systems_of(self, figure_id: str) -> set[SystemKey]:
@@ -263,6 +276,7 @@ class _Night:
             format(Decimal(repr(float(case.guard.percent))).normalize(), "f"),
             case.guard.coalition,
             tuple(_withheld(s, case.finding) if hidden else s for s in case.draft.statements),
+            formula_said(candidate),
         )
 
 
