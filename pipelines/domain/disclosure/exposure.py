@@ -135,7 +135,8 @@ class SealedFigure:
         known_at_us: nominal time of the night, us since 1970.
         decision: publish or withhold.
         reasons: internal codes: min_contributors, dominance, p_percent, pq, share_limit, zero, secondary,
-            differencing, formula, policy, panel_kept, limit (the solver reached one); empty: published.
+            differencing, formula, policy, panel_kept, limit (the solver reached one), unmeetable (no choice
+            met a demand); empty: published.
         holdings: how many holdings contribute.
         panel: factories that the figure's month is fixed to, sorted; those without a value too.
         policy: version of the policy.

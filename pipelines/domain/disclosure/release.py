@@ -18,14 +18,21 @@ from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
 from pipelines.domain.disclosure.identities import Member, Place, formula_said, place_of, withhold_by_formula
-from pipelines.domain.disclosure.night_systems import EVERYBODY, PERSISTENT, NightSystems, Shown, SystemKey
+from pipelines.domain.disclosure.linear import LimitReachedError
+from pipelines.domain.disclosure.night_systems import (
+    EVERYBODY,
+    LIMIT,
+    PERSISTENT,
+    NightSystems,
+    Shown,
+    SystemKey,
+)
 from pipelines.domain.disclosure.statements import Amounts, Draft, draft
 from pipelines.domain.kpi_formulas import Element
 
 SECONDARY: Final = "secondary"
 DIFFERENCING: Final = "differencing"
 FORMULA: Final = "formula"
-LIMIT: Final = "limit"
 Waived = Callable[[str, date], frozenset[str]]
 _Table = tuple[str, str, date]
 
@@ -147,7 +154,7 @@ class _Night:
         smallest = _smallest_totals(candidates)
         self.kept: dict[str, SealedFigure] = {}
         self.cases: dict[str, _Case] = {}
-        self.limited: set[str] = set()
+        self.more: dict[str, str] = {}
         self.formulas: defaultdict[Place, list[SealedFigure]] = defaultdict(list)
         for sealed in past if checks.formula_history else ():
             if (told := sealed.formula) is not None:
@@ -193,12 +200,12 @@ class _Night:
                 continue
             key = waiting.pop(0)
             figures = self._figures(withheld)
-            found, limited = self.systems.withhold(key, figures)
+            found, why = self.systems.withhold(key, figures)
             if not found:
                 continue
             alone = self.systems.withhold(key, figures, with_past=False)[0] if self.has_past else found
             causes |= {i: SECONDARY if i in alone else DIFFERENCING for i in sorted(found)}
-            self.limited |= found if limited else set()
+            self.more |= dict.fromkeys(sorted(found), why) if why else {}
             withheld |= found
             # What months have at least depends on which of their days are left.
             settled = set() if key.kind == PERSISTENT else {key}
@@ -217,11 +224,15 @@ class _Night:
             groups[place_of(case.draft.candidate)].append(
                 Member(case.draft.candidate, case.finding, free, i in withheld, self._weight(case))
             )
-        found = [
-            withhold_by_formula(group, self.rules.elements, self.formulas.get(place, ()))
-            for place, group in sorted(groups.items())
-        ]
-        return set().union(*found)
+        found: set[str] = set()
+        for place, group in sorted(groups.items()):
+            try:
+                found |= withhold_by_formula(group, self.rules.elements, self.formulas.get(place, ()))
+            except LimitReachedError:
+                rest = {m.candidate.figure_id for m in group if m.free} - withheld
+                self.more |= dict.fromkeys(sorted(rest), LIMIT)
+                found |= rest
+        return found
 
     def _systems_of(self, figure_id: str) -> set[SystemKey]:
         return {k for s in self.cases[figure_id].draft.statements for k in self.systems.of(s)}
@@ -263,12 +274,12 @@ class _Night:
         figure_id = candidate.figure_id
         hidden = figure_id in withheld
         cause = (causes[figure_id],) if figure_id in causes else ()
-        limit = (LIMIT,) if figure_id in self.limited else ()
+        more = (self.more[figure_id],) if figure_id in self.more else ()
         return SealedFigure(
             figure_id,
             self.rules.known_at_us,
             "withhold" if hidden else "publish",
-            (*case.finding.reasons, *cause, *limit),
+            (*case.finding.reasons, *cause, *more),
             candidate.holdings,
             candidate.panel,
             self.rules.policy.version,
