@@ -20,7 +20,7 @@ import polars as pl
 from pipelines.connectors.store import OpenTable
 from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.ledger import append_entries
-from pipelines.domain.disclosure.release import LIMIT
+from pipelines.domain.disclosure.night_systems import LIMIT, UNMEETABLE
 from pipelines.domain.periods import Period, months_after
 from pipelines.domain.releasing import NightRelease, Scene, release_periods, shown_from
 from pipelines.jobs.figuring import changed_pairs
@@ -42,11 +42,13 @@ class ReleaseReport:
         entries: new ledger entries.
         statuses: published, withheld, ... of the figures that the night judged.
         limited: whether a search reached its limit, so that more is withheld than need be.
+        unmeetable: whether no choice met some demand, with the same consequence.
     """
 
     entries: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     limited: bool = False
+    unmeetable: bool = False
 
 
 def release(night: Night) -> ReleaseReport:
@@ -68,7 +70,9 @@ def release(night: Night) -> ReleaseReport:
         entries = append_entries(entered, found.figures, night.nominal)
         append_sealed(night, found.sealed, _head(pl.concat([entered.select(entries.columns), entries])))
         _commit(ledger, entries, _consumed(night, kpis))
-        report = ReleaseReport(entries.height, Counter(found.figures["status"]), _was_limited(found.sealed))
+        limited, unmeetable = (_has_reason(found.sealed, reason) for reason in (LIMIT, UNMEETABLE))
+        statuses = Counter(found.figures["status"])
+        report = ReleaseReport(entries.height, statuses, limited, unmeetable)
     elif ledger.position(KPIS.name) != kpis.version:
         _commit(ledger, entered.clear(), _consumed(night, kpis))
     sign_head(night)
@@ -91,8 +95,8 @@ def _head(entries: pl.DataFrame) -> str:
     return NO_ENTRY if entries.is_empty() else str(entries.sort("sequence")["sha256"][-1])
 
 
-def _was_limited(sealed: Iterable[SealedFigure]) -> bool:
-    return any(LIMIT in figure.reasons for figure in sealed)
+def _has_reason(sealed: Iterable[SealedFigure], reason: str) -> bool:
+    return any(reason in figure.reasons for figure in sealed)
 
 
 def _today(night: Night) -> date:

@@ -8,7 +8,7 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +18,12 @@ import polars as pl
 
 from pipelines.connectors.sealing import LedgerKey, key_id, signature_holds
 from pipelines.domain.disclosure.audit import AuditReport, AuditRow, audit
+from pipelines.domain.disclosure.audit_formulas import audit_formulas
 from pipelines.domain.disclosure.ledger import verify_chain
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.jobs.night import Night
 from pipelines.jobs.sealed_inputs import NO_ENTRY, opened, read_sealed
+from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.tables import LEDGER_HEADS, RELEASE_INPUTS, RELEASES
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -149,7 +151,7 @@ def _broken(table: str, sequence: int, english: str, korean: str) -> OperatorErr
 
 
 def audit_ledger(night: Night, coalition: int) -> AuditReport:
-    """Attack the whole history of a cluster's releases.
+    """Attack the whole history of a cluster's releases, holding by holding and by formula.
 
     Args:
         night: its key opens the inputs.
@@ -160,7 +162,9 @@ def audit_ledger(night: Night, coalition: int) -> AuditReport:
     """
     sealed = read_sealed(night)
     persistence: Fraction = night.cluster.policy.persistence_percent
-    return audit(sealed, coalition, persistence, lambda done, total: night.tell("audit", done, total))
+    found = audit(sealed, coalition, persistence, lambda done, total: night.tell("audit", done, total))
+    by_formula = audit_formulas(sealed, kpi_book().elements)
+    return replace(found, rows=(*found.rows, *by_formula))
 
 
 def write_audit(report: AuditReport, path: Path) -> None:

@@ -116,5 +116,8 @@ def _by_stream(of_topics: Mapping[str, int]) -> dict[str, int]:
 
 def _released(report: NightReport) -> str:
     statuses = ", ".join(f"{n} {status}" for status, n in sorted(report.releases.statuses.items()))
-    limited = "; a search reached its limit and withheld more than need be" if report.releases.limited else ""
-    return f"{report.releases.entries} new ledger entries" + (f" ({statuses})" if statuses else "") + limited
+    found = report.releases
+    more = "; a search reached its limit and withheld more than need be" if found.limited else ""
+    if found.unmeetable:
+        more += "; no choice met every demand of protection, so that more is withheld than need be"
+    return f"{found.entries} new ledger entries" + (f" ({statuses})" if statuses else "") + more

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
+from pipelines.domain.disclosure.exposure import (
+    FormulaSaid,
+    FormulaSum,
+    SealedFigure,
+    Statement,
+    Term,
+    Unknown,
+)
 from pipelines.domain.disclosure.sealed import figure_from_json, figure_to_json
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -31,6 +38,23 @@ STATEMENTS = st.builds(
     *[REACHES] * 4,
     st.booleans(),
 )
+SUMS = st.lists(
+    st.builds(FormulaSum, st.lists(st.tuples(NAMES, FINITE), max_size=3).map(tuple), FINITE, FINITE),
+    max_size=2,
+).map(tuple)
+FORMULAS = st.builds(
+    FormulaSaid,
+    st.lists(NAMES, max_size=3).map(tuple),
+    NAMES,
+    st.dates(date(2020, 1, 1), date(2030, 1, 1)),
+    SUMS,
+    SUMS,
+    FINITE,
+    st.none() | FINITE,
+    st.none() | FINITE,
+    st.none() | FINITE,
+    FINITE,
+)
 FIGURES = st.builds(
     SealedFigure,
     NAMES,
@@ -44,6 +68,7 @@ FIGURES = st.builds(
     NAMES,
     st.integers(0, 3),
     st.lists(STATEMENTS, max_size=3).map(tuple),
+    st.none() | FORMULAS,
 )
 
 
@@ -60,6 +85,12 @@ def figure(amount: float) -> SealedFigure:
     unknown = Unknown("energy", "day", date(2025, 11, 10), "a-1", "a", amount)
     statement = Statement("f", (Term(unknown, 0.5),), published=True, down=0.25, up=math.inf)
     return SealedFigure("f", 7, "publish", (), 3, ("a-1",), "p1", (), "10", 1, (statement,))
+
+
+def test_what_was_sealed_before_formulas_were_still_opens() -> None:
+    text = figure_to_json(figure(0.1))
+    assert b"formula" not in text
+    assert figure_from_json(text).formula is None
 
 
 def test_a_whole_amount_is_the_same_text_as_the_equal_float() -> None:

@@ -13,12 +13,14 @@ from pipelines.connectors.sealing import LedgerKey
 from pipelines.connectors.store import ClusterStore, day_predicate
 from pipelines.domain.cluster import ClassPolicy, ClusterDefinition, DisclosurePolicy, Traits
 from pipelines.domain.disclosure.ledger import verify_chain
+from pipelines.domain.disclosure.night_systems import LIMIT, UNMEETABLE
 from pipelines.domain.disclosure.policy import TablePolicy
-from pipelines.domain.disclosure.release import LIMIT
 from pipelines.domain.releasing import NightRelease, release_periods
 from pipelines.jobs import benchmarks
 from pipelines.jobs.benchmarks import release
 from pipelines.jobs.night import Night
+from pipelines.jobs.nightly import NightReport
+from pipelines.jobs.summary import summary_lines
 from pipelines.schemas.tables import KPIS, RELEASE_INPUTS, RELEASES
 from tests.domain.comparing import KPI_SCHEMA, NIGHT, Row, cluster, row
 from tests.perf.energy import night_on
@@ -147,16 +149,22 @@ def test_the_panel_of_a_month_is_read_from_what_was_sealed(store: ClusterStore) 
     assert store.open(RELEASE_INPUTS).scan().collect().height == 2
 
 
-def test_a_search_that_reached_its_limit_is_told(
-    store: ClusterStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [(LIMIT, "a search reached its limit"), (UNMEETABLE, "no choice met every demand")],
+)
+def test_why_a_search_withheld_more_than_need_be_is_told(
+    store: ClusterStore, monkeypatch: pytest.MonkeyPatch, reason: str, said: str
 ) -> None:
     def limited(*given: object) -> NightRelease:
         found = release_periods(*given)  # type: ignore[arg-type]
-        sealed = tuple(replace(s, decision="withhold", reasons=("secondary", LIMIT)) for s in found.sealed)
+        sealed = tuple(replace(s, decision="withhold", reasons=("secondary", reason)) for s in found.sealed)
         return replace(found, sealed=sealed)
 
     write(store, energy(date(2025, 8, 31), 100.0))
     monkeypatch.setattr(benchmarks, "release_periods", limited)
     report = release(night(store, date(2025, 9, 1)))
-    assert report.limited
+    assert (report.limited, report.unmeetable) == (reason == LIMIT, reason == UNMEETABLE)
+    told = NightReport("park", "2025-09-01", date(2025, 8, 31), releases=report)
+    assert said in dict(summary_lines(told))["released"]
     assert set(report.statuses) == {"published"}  # public words only

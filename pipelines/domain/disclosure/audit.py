@@ -23,7 +23,7 @@ from pipelines.domain.disclosure.audit_nights import Nights
 from pipelines.domain.disclosure.audit_systems import REST, Equations, History, Release, Said, histories
 from pipelines.domain.disclosure.exposure import SealedFigure, Unknown
 
-AttackerKind = Literal["exact", "persistent"]
+AttackerKind = Literal["exact", "persistent", "formula"]
 Progress = Callable[[int, int], None]
 _SMALL: Final = 1e-6
 _NEIGHBOURS: Final = 4
@@ -41,7 +41,8 @@ class AuditRow:
         variable: element variable.
         period: day, month or rolling12.
         start: first local date of the period.
-        attacker: exact, or persistent: who takes a factory's months to be alike.
+        attacker: exact; persistent: who takes a factory's months to be alike; formula: who knows the printed
+            figures of the same factories (audit_formulas).
         coalition: how many holdings work together; 0: the public.
         lower: least amount that they must think possible.
         upper: largest.

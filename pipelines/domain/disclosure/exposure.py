@@ -83,6 +83,49 @@ class Statement:
         return self.terms[0].unknown.variable
 
 
+class FormulaSum(NamedTuple):
+    """A sum over all factories of a figure, as its formula has it.
+
+    Args:
+        terms: element columns (an element, or a product of two) with their coefficients.
+        constant: what is added, for all factories together.
+        truth: its true value.
+    """
+
+    terms: tuple[tuple[str, float], ...]
+    constant: float
+    truth: float
+
+
+@dataclass(frozen=True)
+class FormulaSaid:
+    """What a figure says of the sums of its group by its formula: scale x above / below, rounded.
+
+    Args:
+        factories: whose sums they are, sorted.
+        period: day, month or rolling12.
+        start: first local date of the period.
+        above: sums above the line.
+        below: sums below it; empty: a total.
+        scale: of the formula.
+        value: what is printed if it is published; null: there is nothing to print.
+        half_step: half a step of its grid; null: no grid was agreed.
+        share_bound: largest value that everybody knows to be possible; null: none.
+        size: sum of the figure's numerators, which the levels of a withheld one are measured by.
+    """
+
+    factories: tuple[str, ...]
+    period: str
+    start: date
+    above: tuple[FormulaSum, ...]
+    below: tuple[FormulaSum, ...]
+    scale: float
+    value: float | None
+    half_step: float | None
+    share_bound: float | None
+    size: float
+
+
 @dataclass(frozen=True)
 class SealedFigure:
     """Why a figure was published or not: the inputs of one decision, which only the ledger's key opens.
@@ -93,7 +136,7 @@ class SealedFigure:
         decision: publish or withhold.
         reasons: internal codes: min_contributors, dominance, p_percent, pq, share_limit, zero, secondary,
             differencing, formula, policy, part (of what it adds, something is withheld), panel_kept, limit
-            (the solver reached one); empty: published.
+            (the solver reached one), unmeetable (no choice met a demand); empty: published.
         holdings: how many holdings contribute.
         panel: factories that the figure's month is fixed to, sorted; those without a value too.
         policy: version of the policy.
@@ -101,6 +144,8 @@ class SealedFigure:
         protected_percent: half-width of a holding's protection interval at that time, as a decimal text.
         coalition: how many others may work together, at that time.
         statements: what the figure says; empty: nothing (an order statistic, or no contributors).
+        formula: what it says of its group's sums; null: nothing (order statistics, trends, named references),
+            or it was sealed before formulas were.
     """
 
     figure_id: str
@@ -114,3 +159,4 @@ class SealedFigure:
     protected_percent: str
     coalition: int
     statements: tuple[Statement, ...]
+    formula: FormulaSaid | None = None

@@ -1,11 +1,13 @@
 """What the published figures of one group and period say of each other by their formulas.
 
 Belongs here: formulas as linear equations in a group's sums, and which figure to withhold so that an unsafe
-one can't be recomputed. Does not belong here: single factories' amounts (exposing).
+one can't be recomputed. Does not belong here: single factories' amounts (exposing), which version of a sum a
+figure is about (sum_versions).
 
 A printed ratio R of step 2h says (R - h) D <= N <= (R + h) D of the sums of its factories; a printed total
 says what one sum is. Sums of elements are not negative, a derived element is the sum of its parts, scrap is
-what isn't good, a share is at most its bound. Whatever fulfils all that is possible to an attacker.
+what isn't good, a share is at most its bound. Whatever fulfils all that is possible to an attacker, who also
+remembers what earlier nights printed of the same factories and period.
 """
 
 import math
@@ -15,19 +17,22 @@ from datetime import date
 from typing import Final
 
 from pipelines.domain.disclosure.candidates import Candidate
+from pipelines.domain.disclosure.exposure import FormulaSaid, FormulaSum, SealedFigure
 from pipelines.domain.disclosure.figure_rules import Finding
 from pipelines.domain.disclosure.linear import INFINITY, LinearSystem, Row
 from pipelines.domain.disclosure.statements import ORDER_STATISTIC
+from pipelines.domain.disclosure.sum_versions import Versions, parts_of
 from pipelines.domain.kpi_formulas import Element
 
 _ELEMENT_PART: Final = 0.1  # a sum of class B that isn't published must seem possible by 10 %
 _LEAST_BELOW: Final = 1e-3  # of the true denominator: a ratio over nothing is none
 _TOLERANCE: Final = 1e-7
 _SLASHES: Final = 5  # in the id of a level; trends and named references have more
-_OUTPUT: Final = "pq"  # what an element and its complement add up to
 _RUN_TIME: Final = "pru_s"
-Column = tuple[str, tuple[str, ...]]
-"""A term (an element, or a product of two) and the factories whose sum it is."""
+_TONIGHT: Final = (1, 0)
+_Night = tuple[int, int]
+Column = tuple[str, str]
+"""A term (an element, or a product of two) and which version of its sum."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,27 @@ class Member:
     free: bool
     withheld: bool
     weight: float
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """A figure as one night decided on it.
+
+    Args:
+        fact_id: the figure's id; of an earlier night with that night.
+        said: what it says if it is published.
+        night: when.
+        withheld: whether it is, unless tonight may still choose.
+        down: withheld and unsafe: how far below the truth it must seem possible, in its numerators' unit.
+        up: likewise above.
+    """
+
+    fact_id: str
+    said: FormulaSaid
+    night: _Night
+    withheld: bool
+    down: float
+    up: float
 
 
 @dataclass(frozen=True)
@@ -97,15 +123,50 @@ def place_of(candidate: Candidate) -> Place:
     return (tuple(c.factory for c in candidate.contributions), candidate.period, candidate.start)
 
 
-def withhold_by_formula(members: Sequence[Member], elements: Mapping[str, Element]) -> set[str]:
+def formula_said(candidate: Candidate) -> FormulaSaid | None:
+    """Return what a figure says of its group's sums; null: nothing.
+
+    Order statistics, trends and named references say nothing about sums, nor do products whose quotients
+    don't stand one over one.
+    """
+    if not _tells_sums(candidate):
+        return None
+    factories, period, start = place_of(candidate)
+    own, formula = candidate.contributions, candidate.definition.formula
+    sums = [
+        FormulaSum(
+            tuple((t.column, t.coefficient) for t in part.terms),
+            part.constant * len(own),
+            math.fsum(c.sums[place] for c in own),
+        )
+        for place, part in enumerate(formula.sums)
+    ]
+    half = None if candidate.grid_step is None else candidate.grid_step / 2
+    above, below = tuple(sums[: len(formula.above)]), tuple(sums[len(formula.above) :])
+    size = math.fsum(c.numerator for c in own)
+    bound = candidate.definition.share_bound
+    return FormulaSaid(
+        factories, period, start, above, below, formula.scale, candidate.value, half, bound, size
+    )
+
+
+def withhold_by_formula(
+    members: Sequence[Member], elements: Mapping[str, Element], past: Sequence[SealedFigure] = ()
+) -> set[str]:
     """Return which free figures of one group and period to withhold, the fewest contributors first.
 
-    Order statistics, trends and named references say nothing about sums and are left alone.
+    Args:
+        members: tonight's.
+        elements: of the catalogue.
+        past: earlier nights' of the same factories and period, oldest first; those can't be withheld.
     """
-    told = [m for m in members if _tells_sums(m.candidate)]
-    system = _GroupSystem(told, elements)
-    withheld = {m.candidate.figure_id for m in told if m.withheld}
-    free = sorted((m.weight, m.candidate.figure_id) for m in told if m.free and not m.withheld)
+    told = [(m, said) for m in members if (said := formula_said(m.candidate)) is not None]
+    free = sorted((m.weight, m.candidate.figure_id) for m, _ in told if m.free and not m.withheld)
+    if not free:
+        return set()
+    tonight = [_tonight(m, said) for m, said in told]
+    system = _GroupSystem([*_earlier(past, tonight, elements), *tonight], elements)
+    withheld = {m.candidate.figure_id for m, _ in told if m.withheld}
     names = [figure_id for _, figure_id in free]
     lost = system.breaches(withheld | set(names))
     found: set[str] = set()
@@ -126,18 +187,62 @@ def _tells_sums(candidate: Candidate) -> bool:
     return usual and quotients and candidate.statistic != ORDER_STATISTIC and bool(candidate.contributions)
 
 
+def _tonight(member: Member, said: FormulaSaid) -> _Fact:
+    levels = (member.finding.down, member.finding.up) if member.finding.unsafe else (0.0, 0.0)
+    withheld = member.withheld and not member.free
+    return _Fact(member.candidate.figure_id, said, _TONIGHT, withheld, *levels)
+
+
+def _earlier(
+    past: Sequence[SealedFigure], tonight: Sequence[_Fact], elements: Mapping[str, Element]
+) -> list[_Fact]:
+    """Return what earlier nights decided on, each once, as far as its elements are linked to tonight's."""
+    found: dict[tuple[FormulaSaid, bool, float, float], _Fact] = {}
+    for sealed in past:
+        if sealed.formula is None:
+            continue
+        withheld = sealed.decision == "withhold"
+        down, up = (max(getattr(s, n) for s in sealed.statements) for n in ("level_down", "level_up"))
+        fact_id = f"{sealed.figure_id} {sealed.known_at_us}"
+        fact = _Fact(fact_id, sealed.formula, (0, sealed.known_at_us), withheld, down, up)
+        found.setdefault((fact.said, withheld, down, up), fact)
+    linked = _linked([*found.values(), *tonight], tonight, elements)
+    return [fact for fact in found.values() if _names_of(fact.said) & linked]
+
+
+def _names_of(said: FormulaSaid) -> set[str]:
+    """Return the terms whose sums a figure is about."""
+    return {name for part in (*said.above, *said.below) for name, _ in part.terms}
+
+
+def _linked(facts: Sequence[_Fact], tonight: Sequence[_Fact], elements: Mapping[str, Element]) -> set[str]:
+    """Return all terms that some chain of figures and identities links to tonight's."""
+    chains = [_names_of(fact.said) for fact in facts]
+    chains += [{whole, *parts} for e in elements.values() for whole, parts in parts_of(e)]
+    variables: dict[str, set[str]] = {}
+    for element in elements.values():
+        variables.setdefault(element.variable, set()).add(element.element)
+    chains += variables.values()
+    reached = set().union(*(_names_of(fact.said) for fact in tonight))
+    while more := set().union(*(c for c in chains if c & reached)) - reached:
+        reached |= more
+    return reached
+
+
 class _GroupSystem:
     """The equations of one group and period, and what must not follow from them."""
 
-    def __init__(self, members: Sequence[Member], elements: Mapping[str, Element]) -> None:
-        self.members, self.elements = members, elements
-        self.truths: dict[Column, float] = {}
-        affine = {m.candidate.figure_id: self._affine(m.candidate) for m in members}
-        self.quotients = {m.candidate.figure_id: _told(m.candidate, affine) for m in members}
+    def __init__(self, facts: Sequence[_Fact], elements: Mapping[str, Element]) -> None:
+        self.facts, self.elements = facts, elements
+        self.versions = Versions((fact.night, fact.said) for fact in facts)
+        self.truths = self.versions.truths
+        affine = {fact.fact_id: self._affine(fact) for fact in facts}
+        self.quotients = {fact.fact_id: _told(fact.said, affine[fact.fact_id]) for fact in facts}
+        self.fixed = {fact.fact_id for fact in facts if fact.withheld}
         columns = {column for sums in affine.values() for one in sums for column in one.terms}
         self.columns = {column: j for j, column in enumerate(sorted(columns))}
         self.sizes = [self._size(column, affine) for column in self.columns]
-        self.ids = [m.candidate.figure_id for m in members]
+        self.ids = [fact.fact_id for fact in facts]
         told = [(i, side) for i in self.ids for q in self.quotients[i] for side in q.sides()]
         self.owners = [i for i, _ in told]
         rows = [self._row(terms, -INFINITY, limit) for _, (terms, limit) in told]
@@ -149,19 +254,13 @@ class _GroupSystem:
         self.solver = LinearSystem([(0.0, INFINITY)] * len(self.columns), rows)
         self.known: dict[frozenset[str], frozenset[str]] = {}
 
-    def _affine(self, candidate: Candidate) -> list[_Affine]:
-        """Return the sums of a formula over a figure's factories."""
-        own = candidate.contributions
-        factories = tuple(c.factory for c in own)
-        found = []
-        for place, part in enumerate(candidate.definition.formula.sums):
-            truth = math.fsum(c.sums[place] for c in own)
-            terms = {(t.column, factories): t.coefficient for t in part.terms}
-            if len(terms) == 1 and not part.constant:
-                ((column, coefficient),) = terms.items()
-                self.truths.setdefault(column, truth / coefficient)
-            found.append(_Affine(terms, part.constant * len(own), truth))
-        return found
+    def _affine(self, fact: _Fact) -> list[_Affine]:
+        """Return the sums of a figure's formula over columns."""
+        columns = self.versions.columns(fact.night)
+        return [
+            _Affine({columns[name]: c for name, c in part.terms}, part.constant, part.truth)
+            for part in (*fact.said.above, *fact.said.below)
+        ]
 
     def _size(self, column: Column, affine: Mapping[str, Sequence[_Affine]]) -> float:
         """Return about how large a column is, so that all are about 1 to the solver."""
@@ -176,46 +275,36 @@ class _GroupSystem:
 
     def _always(self, affine: Mapping[str, Sequence[_Affine]]) -> list[Row]:
         """Return what holds whatever is published: derived elements, complements, bounds of shares."""
-        rows = []
-        for factories in sorted({f for _, f in self.columns}):
-            for element in self.elements.values():
-                for whole, parts in _sums_of(element):
-                    names = {whole: -1.0} | dict.fromkeys(parts, 1.0)
-                    terms = {(name, factories): c for name, c in names.items()}
-                    if terms.keys() <= self.columns.keys() and self._holds(terms):
-                        rows.append(self._row(terms, 0.0, 0.0))
+        rows = [self._row(terms, 0.0, 0.0) for terms in self.versions.identities(self.elements.values())]
         rows += [self._row(terms, 0.0, 0.0) for terms in self._same()]
-        for m in self.members:
-            bound = m.candidate.definition.share_bound
-            if bound is not None:
-                above, below = affine[m.candidate.figure_id]
-                if above.truth <= bound * below.truth:
-                    side = _Quotient(above, below, 0.0, bound).sides()[0]
+        for fact in self.facts:
+            if fact.said.share_bound is not None:
+                above, below = affine[fact.fact_id]
+                if above.truth <= fact.said.share_bound * below.truth:
+                    side = _Quotient(above, below, 0.0, fact.said.share_bound).sides()[0]
                     rows.append(self._row(side[0], -INFINITY, side[1]))
         return rows
 
     def _same(self) -> Iterable[Mapping[Column, float]]:
-        """Return sums that are the same up to what everybody knows: kilowatt-hours and emissions."""
-        first: dict[tuple[str, tuple[str, ...]], Column] = {}
-        for column in sorted(self.truths):
-            name, factories = column
-            of = [self.elements[n] for n in name.split("*") if n != _RUN_TIME]
-            if not self.truths[column] or len(of) != 1 or of[0].complement_of is not None:
-                continue
-            base = first.setdefault((of[0].variable, factories), column)
-            if base != column:
-                yield {column: 1.0, base: -self.truths[column] / self.truths[base]}
+        """Return sums that are the same up to what everybody knows: kilowatt-hours and emissions.
 
-    def _holds(self, terms: Mapping[Column, float]) -> bool:
-        """Say whether an identity is true here, as far as its sums are known one by one."""
-        if not terms.keys() <= self.truths.keys():
-            return True
-        values = [c * self.truths[column] for column, c in terms.items()]
-        return abs(math.fsum(values)) <= _TOLERANCE * max(abs(v) for v in values)
+        The factor is that of one night; another night's may be another.
+        """
+        found: dict[tuple[tuple[Column, float], ...], None] = {}
+        for night in self.versions.nights:
+            first: dict[str, Column] = {}
+            for name, column in sorted(self.versions.columns(night).items()):
+                of = [self.elements[n] for n in name.split("*") if n != _RUN_TIME]
+                if not self.truths.get(column) or len(of) != 1 or of[0].complement_of is not None:
+                    continue
+                base = first.setdefault(of[0].variable, column)
+                if base != column:
+                    found[((column, 1.0), (base, -self.truths[column] / self.truths[base]))] = None
+        return [dict(terms) for terms in found]
 
     def breaches(self, withheld: set[str]) -> frozenset[str]:
         """Return what follows too closely where these figures are withheld."""
-        key = frozenset(withheld)
+        key = frozenset(withheld | self.fixed)
         if key not in self.known:
             self.known[key] = frozenset(self._breaches(key))
         return self.known[key]
@@ -223,17 +312,16 @@ class _GroupSystem:
     def _breaches(self, withheld: frozenset[str]) -> Iterable[str]:
         for place, owner in enumerate(self.owners):
             self.solver.set_row(place, -INFINITY, INFINITY if owner in withheld else self.limits[place])
-        for m in self.members:
-            figure_id = m.candidate.figure_id
-            if figure_id in withheld and m.finding.unsafe and not m.candidate.definition.is_total:
-                yield from (figure_id for q in self.quotients[figure_id] if self._follows(q, m))
+        for fact in self.facts:
+            if fact.fact_id in withheld and (fact.down or fact.up) and fact.said.below:
+                yield from (fact.fact_id for q in self.quotients[fact.fact_id] if self._follows(q, fact))
         totals = {i for i in self.ids if i not in withheld and self._is_total(i)}
         if not totals:
             return
         shown = {c for i in totals for q in self.quotients[i] for c in q.above.terms}
         for column, truth in sorted(self.truths.items()):
             if truth and column not in shown and self._is_class_b(column) and self._is_near(column, truth):
-                yield "/".join((column[0], *column[1]))
+                yield "/".join(column)
 
     def _is_total(self, figure_id: str) -> bool:
         return any(q.below is None or q.below.constant for q in self.quotients[figure_id])
@@ -251,14 +339,13 @@ class _GroupSystem:
                 return True
         return False
 
-    def _follows(self, quotient: _Quotient, member: Member) -> bool:
+    def _follows(self, quotient: _Quotient, fact: _Fact) -> bool:
         """Say whether a withheld ratio can't be as low, or as high, as its protection interval reaches."""
         if quotient.below is None or not quotient.below.truth:
             return False
-        size = math.fsum(c.numerator for c in member.candidate.contributions)
-        below = quotient.below
+        size, below = fact.said.size, quotient.below
         ratio = quotient.above.truth / below.truth
-        for level in (-member.finding.down, member.finding.up):
+        for level in (-fact.down, fact.up):
             reached = ratio * (1 + level / size) if size else level
             terms, limit = _Quotient(quotient.above, below, reached, reached).sides()[0]
             row = self._row(terms, limit, limit)
@@ -282,27 +369,17 @@ class _GroupSystem:
         self.terms = (dict(first), dict(second))
 
 
-def _sums_of(element: Element) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Return an element as the sum of others, weighted ones too."""
-    if element.derived_from:
-        yield element.element, element.derived_from
-    if element.complement_of is not None:
-        for weight in ("", f"{_RUN_TIME}*"):
-            yield f"{weight}{_OUTPUT}", (f"{weight}{element.complement_of}", f"{weight}{element.element}")
-
-
-def _told(candidate: Candidate, affine: Mapping[str, Sequence[_Affine]]) -> list[_Quotient]:
+def _told(said: FormulaSaid, sums: Sequence[_Affine]) -> list[_Quotient]:
     """Return what a figure tells if it is published: one quotient, or each of a product."""
-    sums, formula = affine[candidate.figure_id], candidate.definition.formula
-    above, below = sums[: len(formula.above)], sums[len(formula.above) :]
-    value, half = candidate.value or 0.0, (candidate.grid_step or 0.0) / 2
+    above, below = sums[: len(said.above)], sums[len(said.above) :]
+    value, half = said.value or 0.0, said.half_step or 0.0
     if not below:
         (total,) = above
-        return [_Quotient(total, None, (value - half) / formula.scale, (value + half) / formula.scale)]
+        return [_Quotient(total, None, (value - half) / said.scale, (value + half) / said.scale)]
     found = []
     for n, d in zip(above, below, strict=True):
         others = [(a, b) for a, b in zip(above, below, strict=True) if a is not n and b.truth]
-        known = math.prod(a.truth / b.truth for a, b in others) * formula.scale
+        known = math.prod(a.truth / b.truth for a, b in others) * said.scale
         if not d.truth or not known:
             continue
         ratio = n.truth / d.truth

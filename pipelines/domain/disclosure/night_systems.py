@@ -47,6 +47,8 @@ CLOSE: Final = "close"
 CHAIN: Final = "chain"
 PERSISTENT: Final = "persistent"
 ALWAYS: Final = date.min
+LIMIT: Final = "limit"
+UNMEETABLE: Final = "unmeetable"
 
 
 class SystemKey(NamedTuple):
@@ -55,6 +57,10 @@ class SystemKey(NamedTuple):
     variable: str
     kind: str
     start: date
+
+
+class UnmeetableError(Exception):
+    """No choice of what to withhold meets every demand."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,11 @@ class NightSystems:
 
     def withhold(
         self, key: SystemKey, figures: Mapping[str, Shown], *, with_past: bool = True
-    ) -> tuple[set[str], bool]:
-        """Return which free figures must be withheld in a system, and whether a limit was reached.
+    ) -> tuple[set[str], str]:
+        """Return which free figures must be withheld in a system, and why more than need be; empty: not more.
 
-        Where the solver's limit is reached, the groups are withheld; if that isn't enough, everything.
+        Where the solver's limit is reached, or no choice meets a demand, the groups are withheld; if that
+        isn't enough, everything.
 
         Args:
             key: the system.
@@ -146,13 +153,16 @@ class NightSystems:
         exhibits = [e for e in (*new, *old) if _concerns(e.statement, key)]
         free = {e.key[0] for e in exhibits if e.free}
         groups = {i for i in free if figures[i].candidate.breakdown != EVERYBODY}
+        why = ""
         for given in (set[str](), groups):
             rest = [_hidden(e) if e.key[0] in given else e for e in exhibits]
             try:
-                return given | self._choose(key, rest, figures), bool(given)
+                return given | self._choose(key, rest, figures), why
             except LimitReachedError:
-                continue
-        return free, True
+                why = LIMIT
+            except UnmeetableError:
+                why = UNMEETABLE
+        return free, why
 
     def _exposure(self, kind: str, start: date, exhibits: Sequence[Exhibit]) -> Exposure:
         if kind == DAY:
@@ -201,8 +211,10 @@ class NightSystems:
         lowered = [d for demand in demands for d in lower(demand)]
         problem = Problem(lowered, further, weights, frozenset(), frozenset(), everything)
         choice = choose_withheld(prober, problem)
-        if choice.limited or choice.unprotected:
+        if choice.limited:
             raise LimitReachedError
+        if choice.unprotected:
+            raise UnmeetableError
         return {key[0] for key in choice.withheld}
 
     def _all_may_pass(self, prober: Probing, demands: Iterable[CoalitionDemand]) -> bool:

@@ -17,15 +17,22 @@ from pipelines.domain.disclosure.candidates import Candidate, Contribution
 from pipelines.domain.disclosure.exposing import Exhibit, Guard, variable_of
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement
 from pipelines.domain.disclosure.figure_rules import Finding, judge_contributions, judge_figure, rules_of
-from pipelines.domain.disclosure.identities import Member, Place, place_of, withhold_by_formula
-from pipelines.domain.disclosure.night_systems import EVERYBODY, PERSISTENT, NightSystems, Shown, SystemKey
+from pipelines.domain.disclosure.identities import Member, Place, formula_said, place_of, withhold_by_formula
+from pipelines.domain.disclosure.linear import LimitReachedError
+from pipelines.domain.disclosure.night_systems import (
+    EVERYBODY,
+    LIMIT,
+    PERSISTENT,
+    NightSystems,
+    Shown,
+    SystemKey,
+)
 from pipelines.domain.disclosure.statements import Amounts, Draft, draft, tellings_of
 from pipelines.domain.kpi_formulas import Element
 
 SECONDARY: Final = "secondary"
 DIFFERENCING: Final = "differencing"
 FORMULA: Final = "formula"
-LIMIT: Final = "limit"
 _MONTHLY_WEIGHT: Final = 0.5
 Waived = Callable[[str, date], frozenset[str]]
 _Table = tuple[str, str, date]
@@ -39,11 +46,13 @@ class Checks:
         history: whether earlier releases count.
         fixed_panel: whether a panel stays the same for a month.
         persistence: whether attackers know that amounts move little from month to month.
+        formula_history: whether earlier nights' figures count where one follows from others by formula.
     """
 
     history: bool = True
     fixed_panel: bool = True
     persistence: bool = True
+    formula_history: bool = True
 
 
 ALL_CHECKS: Final = Checks()
@@ -149,12 +158,17 @@ class _Night:
         smallest = _smallest_totals(candidates)
         self.kept: dict[str, SealedFigure] = {}
         self.cases: dict[str, _Case] = {}
-        self.limited: set[str] = set()
+        self.more: dict[str, str] = {}
+        self.formulas: defaultdict[Place, list[SealedFigure]] = defaultdict(list)
+        for sealed in past if checks.formula_history else ():
+            if (told := sealed.formula) is not None:
+                self.formulas[told.factories, told.period, told.start].append(sealed)
         self.in_groups: Counter[_Table] = Counter()
         for candidate in sorted(candidates, key=lambda c: c.figure_id):
             drafted, known = draft(candidate, amounts), newest.get(candidate.figure_id)
             if known is not None and _says_the_same(known, drafted):
-                self.kept[candidate.figure_id] = replace(known, known_at_us=rules.known_at_us)
+                said = formula_said(candidate)
+                self.kept[candidate.figure_id] = replace(known, known_at_us=rules.known_at_us, formula=said)
             self.cases[candidate.figure_id] = self._case(drafted, smallest.get(_table(candidate), 0.0))
             if candidate.breakdown != EVERYBODY:
                 self.in_groups[_table(candidate)] += len(candidate.contributions)
@@ -190,12 +204,12 @@ class _Night:
                 continue
             key = waiting.pop(0)
             figures = self._figures(withheld)
-            found, limited = self.systems.withhold(key, figures)
+            found, why = self.systems.withhold(key, figures)
             if not found:
                 continue
             alone = self.systems.withhold(key, figures, with_past=False)[0] if self.has_past else found
             causes |= {i: SECONDARY if i in alone else DIFFERENCING for i in sorted(found)}
-            self.limited |= found if limited else set()
+            self.more |= dict.fromkeys(sorted(found), why) if why else {}
             withheld |= found
             # What months have at least depends on which of their days are left.
             settled = set() if key.kind == PERSISTENT else {key}
@@ -204,15 +218,25 @@ class _Night:
         return dict(sorted((self.kept | decided).items()))
 
     def _formula(self, withheld: set[str]) -> set[str]:
-        """Return what must be withheld because formulas would give an unsafe figure of its group away."""
+        """Return what must be withheld because formulas would give an unsafe figure of its group away.
+
+        What earlier nights said of the same factories and period is known, and can't be withheld.
+        """
         groups: defaultdict[Place, list[Member]] = defaultdict(list)
         for i, case in self.cases.items():
             free = i not in self.kept
             groups[place_of(case.draft.candidate)].append(
                 Member(case.draft.candidate, case.finding, free, i in withheld, self._weight(case))
             )
-        found = [withhold_by_formula(group, self.rules.elements) for _, group in sorted(groups.items())]
-        return set().union(*found)
+        found: set[str] = set()
+        for place, group in sorted(groups.items()):
+            try:
+                found |= withhold_by_formula(group, self.rules.elements, self.formulas.get(place, ()))
+            except LimitReachedError:
+                rest = {m.candidate.figure_id for m in group if m.free} - withheld
+                self.more |= dict.fromkeys(sorted(rest), LIMIT)
+                found |= rest
+        return found
 
     def _systems_of(self, figure_id: str) -> set[SystemKey]:
         return {k for s in self.cases[figure_id].draft.statements for k in self.systems.of(s)}
@@ -255,12 +279,12 @@ class _Night:
         figure_id = candidate.figure_id
         hidden = figure_id in withheld
         cause = (causes[figure_id],) if figure_id in causes else ()
-        limit = (LIMIT,) if figure_id in self.limited else ()
+        more = (self.more[figure_id],) if figure_id in self.more else ()
         return SealedFigure(
             figure_id,
             self.rules.known_at_us,
             "withhold" if hidden else "publish",
-            (*case.finding.reasons, *cause, *limit),
+            (*case.finding.reasons, *cause, *more),
             candidate.holdings,
             candidate.panel,
             self.rules.policy.version,
@@ -268,6 +292,7 @@ class _Night:
             format(Decimal(repr(float(case.guard.percent))).normalize(), "f"),
             case.guard.coalition,
             tuple(_withheld(s, case.finding) if hidden else s for s in case.draft.statements),
+            formula_said(candidate),
         )
 
 

@@ -6,11 +6,21 @@ encryption (pipelines.connectors.sealing), the table (pipelines.jobs.sealed_inpu
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from itertools import groupby
 from typing import Any, Final
 
-from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown, UnknownPeriod
+from pipelines.domain.disclosure.exposure import (
+    FormulaSaid,
+    FormulaSum,
+    SealedFigure,
+    Statement,
+    Term,
+    Unknown,
+    UnknownPeriod,
+)
 
 _FIELDS: Final = (
     "figure_id", "known_at_us", "decision", "reasons", "holdings", "panel", "policy", "waived",
@@ -31,6 +41,8 @@ def figure_to_json(figure: SealedFigure) -> bytes:
     """
     plain: dict[str, Any] = {name: getattr(figure, name) for name in _FIELDS}
     plain["statements"] = [_plain_statement(statement) for statement in figure.statements]
+    if figure.formula is not None:
+        plain["formula"] = _plain_formula(figure.formula)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
 
@@ -44,7 +56,24 @@ def figure_from_json(text: bytes) -> SealedFigure:
     """
     plain = json.loads(text)
     fields: dict[str, Any] = {name: tuple(plain[name]) if name in _LISTS else plain[name] for name in _FIELDS}
-    return SealedFigure(**fields, statements=tuple(_statement(item) for item in plain["statements"]))
+    statements = tuple(_statement(item) for item in plain["statements"])
+    formula = _formula(plain["formula"]) if "formula" in plain else None
+    return SealedFigure(**fields, statements=statements, formula=formula)
+
+
+def _plain_formula(said: FormulaSaid) -> dict[str, Any]:
+    plain = asdict(said) | {"start": said.start.isoformat()}
+    return plain | {name: float(plain[name]) for name in ("scale", "size")}
+
+
+def _formula(plain: dict[str, Any]) -> FormulaSaid:
+    sums = {side: tuple(_formula_sum(*one) for one in plain[side]) for side in ("above", "below")}
+    start = date.fromisoformat(plain["start"])
+    return FormulaSaid(**plain | sums | {"start": start, "factories": tuple(plain["factories"])})
+
+
+def _formula_sum(terms: Sequence[tuple[str, float]], constant: float, truth: float) -> FormulaSum:
+    return FormulaSum(tuple((name, coefficient) for name, coefficient in terms), constant, truth)
 
 
 def _plain_statement(statement: Statement) -> dict[str, Any]:
