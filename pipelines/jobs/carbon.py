@@ -133,13 +133,13 @@ class Ledger:
         self.choices = choices
         self.chosen = choices.of_months()
         self.bases = choices.bases()
-        self._owners = {f.factory: f.member for f in night.cluster.factories}
+        self.owners = {f.factory: f.member for f in night.cluster.factories}
         self._lines: dict[object, list[Line]] = {}
 
     @property
     def versions(self) -> dict[tuple[Any, ...], int]:
         """Version of each entry that holds now."""
-        return {row[:3]: row[3] for row in self._held(None).select(*PLACE, "version").iter_rows()}
+        return {row[:3]: row[3] for row in self.held(None).select(*PLACE, "version").iter_rows()}
 
     @property
     def months(self) -> list[date]:
@@ -154,13 +154,14 @@ class Ledger:
         """Return the lines of the entries known up to a batch, by some bases, which `name` tells apart."""
         key = (sequence, name)
         if key not in self._lines:
-            self._lines[key] = ledger_lines(self._entries(sequence), bases, self._owners)
+            self._lines[key] = ledger_lines(self._entries(sequence), bases, self.owners)
         return self._lines[key]
 
     def _entries(self, sequence: int | None) -> list[Entry]:
-        return entries_of(self._held(sequence).sort(PLACE))
+        return entries_of(self.held(sequence).sort(PLACE))
 
-    def _held(self, sequence: int | None) -> pl.DataFrame:
+    def held(self, sequence: int | None) -> pl.DataFrame:
+        """Return the rows of activities that held at a batch (null: now), in any order."""
         rows = self._rows if sequence is None else self._rows.filter(pl.col("sequence") <= sequence)
         return newest(rows, PLACE)
 
@@ -169,7 +170,7 @@ def _append_lines(night: Night, table: OpenTable, ledger: Ledger, consumed: Mapp
     names = [n for n in EMISSION_LINES.schema.names if n not in {"version", "known_at"}]
     empty = table.empty()
     versions, chosen = ledger.versions, ledger.chosen
-    rows = [_line_row(line, versions[line.entry.place], chosen[line.entry.month]) for line in ledger.lines()]
+    rows = [line_row(line, versions[line.entry.place], chosen[line.entry.month]) for line in ledger.lines()]
     computed = pl.DataFrame(rows, schema={name: empty.schema[name] for name in names})
     key = [*PLACE, "method"]
     stored = table.scan().filter(pl.col("month").is_in(ledger.months)).collect()
@@ -188,7 +189,14 @@ def _emptied(gone: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _line_row(line: Line, version: int, choice: Choice) -> dict[str, Any]:
+def line_row(line: Line, version: int, choice: Choice) -> dict[str, Any]:
+    """Return a line as a row of EMISSION_LINES, but for its version and known_at.
+
+    Args:
+        line: the line.
+        version: of its activity.
+        choice: by which its month is computed.
+    """
     entry, figure = line.entry, line.figure
     reason = ";".join(dict.fromkeys(line.reasons))
     common = {
@@ -224,7 +232,7 @@ def _append_statements(
     computed = content_frame([
         row
         for one in wanted
-        for row in statement_rows(one, ledger.lines(), ledger.bases, closed=_is_closed(night, one))
+        for row in statement_rows(one, ledger.lines(), ledger.bases, closed=is_closed(night, one))
     ])  # fmt: skip
     ids = computed["statement_id"].unique().to_list()
     stored = table.scan().filter(pl.col("statement_id").is_in(ids)).collect()
@@ -271,7 +279,8 @@ def _stamped(rows: pl.DataFrame, night: Night) -> pl.DataFrame:
     return rows.with_columns(known_at=pl.lit(night.nominal).cast(pl.Datetime("us", "UTC")))
 
 
-def _is_closed(night: Night, one: Statement) -> bool:
+def is_closed(night: Night, one: Statement) -> bool:
+    """Say whether all days of a statement are final."""
     return night.is_final(datetime.combine(one.end, time(), ZoneInfo(night.cluster.zone)))
 
 
