@@ -98,7 +98,7 @@ def read_inventory(night: Night, factory: str, period: str, about: Mapping[str, 
     Raises:
         OperatorError: UNUSABLE_INPUT: no such factory, or no period.
     """
-    start, end = _span(period)
+    start, end = period_of(period)
     profiles = read_profiles(night).latest().filter(factory=factory)
     if profiles.is_empty():
         raise unknown_factory(night.store, factory)
@@ -126,7 +126,8 @@ def read_inventory(night: Night, factory: str, period: str, about: Mapping[str, 
     )
 
 
-def _span(period: str) -> tuple[date, date]:
+def period_of(period: str) -> tuple[date, date]:
+    """Read a month (`2025-11`) or year (`2025`): its first local date and the first after it."""
     try:
         if len(period) == len("2025"):
             year = int(period)
