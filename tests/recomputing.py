@@ -5,6 +5,7 @@ anything imported from `pipelines`.
 """
 
 import csv
+import json
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ def recomputed_hours(folder: Path) -> list[tuple[Row, float]]:
     """Return each sampled hour with the amount that its readings give."""
     readings, meters = rows_of(folder, "sample_readings"), rows_of(folder, "meters")
     digits = {(m["factory"], m["meter"]): m["register_digits"] for m in meters}
+    longest = json.loads((folder / "pack.json").read_text(encoding="utf-8"))["max_gap_s"]
     found = []
     for hour in rows_of(folder, "sample_hours"):
         place = (hour["factory"], hour["meter"])
@@ -32,7 +34,9 @@ def recomputed_hours(folder: Path) -> list[tuple[Row, float]]:
         kinds = [k for k in _KINDS if any(r["kind"] == k for r in own)]
         first, last = _seconds(hour["start"]), _seconds(hour["end"])
         for kind in kinds:
-            amounts = _amounts([r for r in own if r["kind"] == kind], kind, digits[place], first, last)
+            amounts = _amounts(
+                [r for r in own if r["kind"] == kind], kind, digits[place], first, last, longest
+            )
             if amounts:
                 found.append((hour, sum(amounts)))
                 break
@@ -43,7 +47,9 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _amounts(rows: list[Row], kind: str, digits: str, first: float, last: float) -> list[float]:
+def _amounts(
+    rows: list[Row], kind: str, digits: str, first: float, last: float, longest: float
+) -> list[float]:
     ordered = sorted(
         rows,
         key=lambda r: (
@@ -57,7 +63,9 @@ def _amounts(rows: list[Row], kind: str, digits: str, first: float, last: float)
     return [
         _of_pair(a, b, kind, digits, first, last)
         for a, b in pairs
-        if _seconds(b["at"]) > first and _seconds(a["at"]) < last
+        if _seconds(b["at"]) > first
+        and _seconds(a["at"]) < last
+        and _seconds(b["at"]) - _seconds(a["at"]) <= longest
     ]
 
 

@@ -335,10 +335,10 @@ def tell_profile(
 
 
 def _calibration(meter: Meter) -> dict[str, str]:
-    """Tell when a main meter was calibrated; one that is to be exchanged is overdue."""
+    """Tell when a main meter was calibrated; one whose register resets is overdue."""
     if meter.meter != "main":
         return {}
-    due = f"{EPOCH.year if meter.swapped else EPOCH.year + 2}-10-31"
+    due = f"{EPOCH.year if meter.resets_weekly else EPOCH.year + 2}-10-31"
     return {
         "calibrated_on": "2023-11-01",
         "calibration_due": due,

@@ -10,6 +10,7 @@ import polars as pl
 
 _METER = ("factory", "meter", "carrier")
 _AT_INSTANTS = ("register", "power")
+_BY_MASTER = 2**63 - 1
 
 
 def sampled_hours(hours: pl.DataFrame, seed: int, per_meter: int) -> pl.DataFrame:
@@ -62,3 +63,37 @@ def readings_of_hours(readings: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFra
         hour = pl.lit(start, readings.schema["at"]).alias("hour_start")
         parts.append(pl.concat([near, spans]).select(hour, pl.all()))
     return pl.concat(parts).sort("factory", "meter", "hour_start", "kind", "at")
+
+
+def with_devices(readings: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+    """Say of each reading which device of its meter it is of, and add the values of the master data.
+
+    Args:
+        readings: rows of raw_energy.
+        meters: ``factory, meter, carrier, unit, valid_from, valid_to, opening_value, closing_value``; an
+            exchanged meter has several rows. Rows may repeat.
+
+    Returns:
+        The columns of `readings` and ``device`` (from 1, one more from each `valid_from` on), with a register
+        for each opening and closing value: these have the highest sequence, and no offset.
+    """
+    parts = [readings.with_columns(closes=pl.lit(value=False))]
+    for instant, value in (("valid_from", "opening_value"), ("valid_to", "closing_value")):
+        told = meters.filter(pl.col(value).is_not_null(), pl.col(instant).is_not_null())
+        known = told.select(
+            "factory", "meter", "carrier", "unit", at=instant, value=value, kind=pl.lit("register"),
+            stamp=pl.lit("instant"), sequence=pl.lit(_BY_MASTER, pl.Int64),
+            closes=pl.lit(instant == "valid_to"),
+        )  # fmt: skip
+        parts.append(known.unique())
+    rows = pl.concat(parts, how="diagonal").with_row_index("row")
+    begins = meters.select("factory", "meter", "valid_from").drop_nulls().unique()
+    begun = (pl.col("valid_from") < pl.col("at")) | (
+        (pl.col("valid_from") == pl.col("at")) & ~pl.col("closes")
+    )
+    first = meters.filter(pl.col("valid_from").is_null()).select("factory", "meter").unique()
+    later = rows.join(begins, on=["factory", "meter"]).filter(begun).group_by("row").agg(begun=pl.len())
+    before = rows.join(first, on=["factory", "meter"], how="semi").select("row", before=pl.lit(1))
+    numbered = rows.join(later, on="row", how="left").join(before, on="row", how="left").sort("row")
+    device = pl.col("begun").fill_null(0) + pl.col("before").fill_null(0)
+    return numbered.with_columns(device=device.cast(pl.Int32)).select(*readings.columns, "device")

@@ -6,17 +6,16 @@ tracing (pipelines.jobs.statement_trace), sampling (pipelines.domain.sampling), 
 """
 
 import shutil
-from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from pipelines.domain.calibration import NOT_TOLD, calibration_state
+from pipelines.domain.calibration import with_calibration
 from pipelines.domain.carbon.entries import METER
 from pipelines.domain.carbon.used_factors import ids_of, without_source
 from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
-from pipelines.domain.sampling import readings_of_hours, sampled_hours
+from pipelines.domain.sampling import readings_of_hours, sampled_hours, with_devices
 from pipelines.domain.trace import StatementTrace, statement_name
 from pipelines.jobs.exporting import MissingFieldsError, period_of
 from pipelines.jobs.history import unknown_factory
@@ -30,7 +29,6 @@ from pipelines.publish.verification_pack import UNVERIFIED, Pack, pack_files, sl
 from pipelines.schemas.tables import EMISSION_STATEMENTS, RAW, RESTATEMENTS, ROW_IDENTITY
 
 _SOURCE = ["topic", "incarnation", "partition", "schema_id", "offset", "raw_file", "sha256"]
-_CALIBRATION = ("calibrated_on", "calibration_due", "calibration_certificate")
 _METER = ["factory", "meter", "carrier"]
 _READING = (
     "factory", "meter", "hour_start", "device", "kind", "at", "value", "unit", "multiplier", "stamp",
@@ -161,29 +159,15 @@ def _chain(night: Night, trace: StatementTrace) -> pl.DataFrame:
 
 
 def _meters(profiles: Profiles, trace: StatementTrace) -> pl.DataFrame:
-    """Return the meters with their calibration: as their profile tells it, else as a later one does."""
-    last = trace.hours.group_by("factory", "meter").agg(
+    """Return the meters with the days of their hours and their calibration."""
+    days = trace.hours.group_by("factory", "meter").agg(
         first_day=pl.col("day").min(), last_day=pl.col("day").max()
     )
-    told = unnested(profiles.rows, "meters").filter(pl.col("calibrated_on").is_not_null())
-    latest = told.group_by("factory", "meter", maintain_order=True).agg(pl.col(_CALIBRATION).last())
-    rows = trace.meters.join(last, on=["factory", "meter"], how="left").join(
-        latest, on=["factory", "meter"], how="left", suffix="_later"
+    rows = trace.meters.join(days, on=["factory", "meter"], how="left").with_columns(
+        activity_id=pl.format("meter-{}", "carrier")
     )
-    silent = pl.col("calibrated_on").is_null()
-    both = {n: pl.when(silent).then(pl.col(f"{n}_later")).otherwise(n) for n in _CALIBRATION}
-    filled = rows.with_columns(activity_id=pl.format("meter-{}", "carrier"), **both)
-    states = [
-        calibration_state(on, due, day or date.max)
-        for on, due, day in filled.select("calibrated_on", "calibration_due", "last_day").iter_rows()
-    ]
-    return (
-        filled.drop(f"{n}_later" for n in _CALIBRATION)
-        .with_columns(
-            pl.col(_CALIBRATION).fill_null(NOT_TOLD), calibration=pl.Series(states, dtype=pl.String)
-        )
-        .sort("factory", "meter", "profile_version", "valid_from", nulls_last=False)
-    )
+    told = with_calibration(rows, unnested(profiles.rows, "meters"))
+    return told.sort("factory", "meter", "profile_version", "valid_from", nulls_last=False)
 
 
 def _coverage(hours: pl.DataFrame) -> pl.DataFrame:
@@ -288,57 +272,14 @@ def _with_files(night: Night, stream: str, rows: pl.DataFrame, trace: StatementT
 def _sample_readings(
     night: Night, traced: TracedStatement, meters: pl.DataFrame, sample: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the readings of sampled hours, with those of the master data where a meter was exchanged."""
+    """Return the readings of sampled hours, each with its device and its multiplier to the canonical unit."""
     readings = traced.trace.readings.unique(ROW_IDENTITY).sort(ROW_IDENTITY)
-    carriers = meters.select(*_METER).unique()
-    wanted = pl.concat([readings, _by_master(meters, readings)], how="diagonal")
-    found = readings_of_hours(wanted, sample).join(
-        carriers.select("factory", "meter", of_profile="carrier"), on=["factory", "meter"]
-    )
-    multipliers = night.unit_multipliers.select(
-        of_profile="carrier", kind="kind", unit="unit", multiplier="multiplier"
-    )
+    carriers = meters.select("factory", "meter", of_profile="carrier").unique()
+    multipliers = night.unit_multipliers.rename({"carrier": "of_profile"})
+    found = readings_of_hours(with_devices(readings, meters), sample).join(carriers, on=["factory", "meter"])
     scaled = found.join(multipliers, on=["of_profile", "kind", "unit"], how="left")
-    begins = (
-        meters.filter(pl.col("valid_from").is_not_null()).select("factory", "meter", "valid_from").unique()
-    )
-    later = (
-        scaled.with_row_index("row")
-        .join(begins, on=["factory", "meter"])
-        .filter(
-            (pl.col("valid_from") < pl.col("at"))
-            | ((pl.col("valid_from") == pl.col("at")) & pl.col("device").fill_null(2).eq(2))
-        )
-        .group_by("row")
-        .agg(begun=pl.len())
-    )
-    numbered = scaled.with_row_index("row").join(later, on="row", how="left", maintain_order="left")
-    device = 1 + pl.col("begun").fill_null(0).cast(pl.Int32)
-    order = [
-        "factory",
-        "meter",
-        "hour_start",
-        "kind",
-        "at",
-        "device",
-        "sequence",
-        "record_timestamp",
-        *ROW_IDENTITY,
-    ]
-    return numbered.with_columns(device=device).sort(order).select(_READING)
-
-
-def _by_master(meters: pl.DataFrame, readings: pl.DataFrame) -> pl.DataFrame:
-    """Return opening and closing values as readings without an offset; `device` 1 marks a closing one."""
-    parts = [readings.clear().with_columns(device=pl.lit(0, pl.Int32))]
-    for instant, value, device in (("valid_from", "opening_value", 2), ("valid_to", "closing_value", 1)):
-        told = meters.filter(pl.col(value).is_not_null(), pl.col(instant).is_not_null())
-        rows = told.select(
-            "factory", "meter", "carrier", "unit", at=instant, value=value, kind=pl.lit("register"),
-            device=pl.lit(device, pl.Int32), sequence=pl.lit(2**63 - 1, pl.Int64),
-        ).unique()  # fmt: skip
-        parts.append(rows)
-    return pl.concat(parts, how="diagonal")
+    within = ["factory", "meter", "hour_start", "kind", "at", "device", "sequence", "record_timestamp"]
+    return scaled.sort([*within, *ROW_IDENTITY]).select(_READING)
 
 
 def _write_folder(folder: Path, files: dict[str, bytes]) -> None:
@@ -349,15 +290,17 @@ def _write_folder(folder: Path, files: dict[str, bytes]) -> None:
             f"{folder} holds {foreign[0]}, which is of no pack: name another --out",
             f"{folder}에 다른 파일 {foreign[0]}이(가) 있습니다. 다른 --out을 지정하세요",
         )
-    building = folder.with_name(f".{folder.name}.partial")
+    building, retired = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "old"))
     try:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True, mode=_FOLDER_MODE)
         for name, content in files.items():
             write_private(building / name, content)
+        shutil.rmtree(retired, ignore_errors=True)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(retired)
         building.rename(folder)
+        shutil.rmtree(retired, ignore_errors=True)
     except OSError as error:
         raise unusable(f"--out {folder} can't be written", f"--out {folder} 폴더를 쓸 수 없습니다") from error
     finally:
