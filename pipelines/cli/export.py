@@ -8,8 +8,8 @@ import typer
 
 def export(  # noqa: PLR0913, PLR0917 # the options of the command
     form: Annotated[
-        Literal["ghgp", "iso14064", "kets", "pact", "catenax", "idta", "cbam"],
-        typer.Option("--format", help="Form: of an inventory (ghgp, iso14064, kets) or a product."),
+        Literal["ghgp", "iso14064", "kets", "pact", "catenax", "idta", "cbam", "verification"],
+        typer.Option("--format", help="Form: of an inventory, a product, or a verifier's pack."),
     ],
     factory: Annotated[str, typer.Option(help="Id of the factory.")],
     period: Annotated[str, typer.Option(help="Month or year: 2025-11 or 2025.")],
@@ -33,6 +33,8 @@ def export(  # noqa: PLR0913, PLR0917 # the options of the command
         typer.Option(help="By what emissions are shared out to products."),
     ] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", help="Id of the cluster.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample of readings (verification).")] = 0,
+    sample: Annotated[int, typer.Option(min=1, help="Sampled hours of each meter (verification).")] = 3,
 ) -> None:
     """Write an inventory or a product's footprint in a form that others ask for: XLSX and JSON."""
     from pipelines.cli import open_reader
@@ -41,6 +43,6 @@ def export(  # noqa: PLR0913, PLR0917 # the options of the command
     from pipelines.jobs.scheme_inventory import SchemeChoice
 
     asked = Asked(about, version, SchemeChoice(tuple(use or ()), tuple(tier or ()), gwp))
-    request = ExportRequest(form, factory, period, out, asked, product, allocate)
+    request = ExportRequest(form, factory, period, out, asked, product, allocate, seed, sample)
     for path in write_export(open_reader(cluster), request):
         typer.echo(path)

@@ -1,9 +1,12 @@
 """The menu of lineage: `digital-cluster trace`. Parses, calls, prints; no logic."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _LEAST_WIDTH = 160
 """Columns: narrower, a row of a table becomes a page."""
@@ -11,7 +14,10 @@ _LEAST_WIDTH = 160
 
 def trace(
     figure: Annotated[
-        str, typer.Argument(help="Id of a total in the ledger, or <factory>/<day>/co2e_kg (or /energy_kwh).")
+        str,
+        typer.Argument(
+            help="Id of a total in the ledger, of a statement[@version], or <factory>/<day>/co2e_kg."
+        ),
     ],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the whole trace there.")] = None,
     source: Annotated[
@@ -29,37 +35,39 @@ def trace(
         bool, typer.Option("--from-store", help="Let stored raw rows stand for offsets that are gone.")
     ] = False,
 ) -> None:
-    """Lead a figure back to ledger entry, days, hours, meters, factors, files and offsets."""
-    from rich.console import Console
-
+    """Lead a figure or statement back to days, hours, meters, factors, files and offsets."""
     from pipelines.cli import open_reader, read_clock, read_settings, session
-    from pipelines.domain.trace import trace_ends
+    from pipelines.domain.trace import statement_name, trace_ends
     from pipelines.jobs.opening import open_night
-    from pipelines.jobs.replaying import replay as replay_figure
-    from pipelines.jobs.trace import trace_figure
+    from pipelines.jobs.tracing import traced_figure
     from pipelines.publish.private_files import write_private
-    from pipelines.publish.trace_listing import trace_json, trace_tables
 
-    ledger_cluster = figure.split("/")[0] if "@" in figure else cluster
+    whole = "@" in figure or statement_name(figure) is not None
+    its_cluster = figure.split("/")[0] if whole else cluster
     if replay:
         settings = read_settings(source=source)
         local = settings.source == "kafka" and settings.broker.exists()
         with session(settings, "either" if local else "configured") as found:
-            night = open_night(found, ledger_cluster, read_clock(as_of), lambda _s, _d, _t: None)
-            traced = trace_figure(night, figure)
-            outcome = replay_figure(night, traced, found.source, from_store=from_store)
+            night = open_night(found, its_cluster, read_clock(as_of), lambda _s, _d, _t: None)
+            told = traced_figure(night, figure, found.source, from_store=from_store)
     else:
-        traced, outcome = trace_figure(open_reader(ledger_cluster, as_of), figure), None
-    if traced.trace.is_confidential:
+        told = traced_figure(open_reader(its_cluster, as_of), figure, None, from_store=False)
+    if told.trace.is_confidential:
         typer.echo(
             "confidential: names what members contributed; for the hub alone"
             " / 대외비: 회원사별 값이 포함됨. 허브 내부용",
             err=True,
         )
     if json_file is not None:
-        write_private(json_file, trace_json(traced.trace, outcome))
+        write_private(json_file, told.json())
+    _print(told.tables())
+    raise typer.Exit(trace_ends(told.trace, told.replay))
+
+
+def _print(tables: "list[Table]") -> None:
+    from rich.console import Console
+
     console = Console()
     console.width = max(console.width, _LEAST_WIDTH)
-    for table in trace_tables(traced.trace, outcome):
+    for table in tables:
         console.print(table, "")
-    raise typer.Exit(trace_ends(traced.trace, outcome))

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.schema import Schema
+from deltalake.schema import ArrayType, Schema, StructType
 from deltalake.transaction import AddAction, CommitProperties, PostCommitHookProperties, Transaction
 
 from pipelines.connectors.objects import (
@@ -429,7 +429,8 @@ class ClusterStore:
         """Open a table at its newest version, making it (or its new columns, in a commit of their own)."""
         with _fenced(table.name):
             handle = self._handle(table)
-        missing = [f for f in Schema.from_arrow(table.schema).fields if f.name not in _names(handle)]
+        known = {f.name: f.type for f in handle.schema().fields}
+        missing = [f for f in Schema.from_arrow(table.schema).fields if _lacks(known.get(f.name), f.type)]
         if missing:
             with _fenced(table.name):
                 handle.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
@@ -545,8 +546,16 @@ def _vacuumed(table: DeltaTable, retention_h: float) -> list[str]:
     return table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
 
 
-def _names(handle: DeltaTable) -> set[str]:
-    return {f.name for f in handle.schema().fields}
+def _lacks(stored: Any, declared: Any) -> bool:  # noqa: ANN401 - Delta's types have no common base
+    """Say whether a column is not there, or a record in it lacks a field: Delta merges what is added."""
+    if stored is None:
+        return True
+    if isinstance(declared, ArrayType):
+        return _lacks(stored.element_type, declared.element_type)
+    if not isinstance(declared, StructType):
+        return False
+    known = {f.name: f.type for f in stored.fields}
+    return any(_lacks(known.get(f.name), f.type) for f in declared.fields)
 
 
 def _remove_empty_folders(uri: str, prefix: str) -> None:

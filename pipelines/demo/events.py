@@ -334,6 +334,18 @@ def tell_profile(
     return Event("profile", "", at_us, record)
 
 
+def _calibration(meter: Meter) -> dict[str, str]:
+    """Tell when a main meter was calibrated; one whose register resets is overdue."""
+    if meter.meter != "main":
+        return {}
+    due = f"{EPOCH.year if meter.resets_weekly else EPOCH.year + 2}-10-31"
+    return {
+        "calibrated_on": "2023-11-01",
+        "calibration_due": due,
+        "calibration_certificate": f"cal-{due[:4]}",
+    }
+
+
 def _meter_entries(
     plant: Plant, meter: Meter, zone: str, registers: Mapping[str, RegisterState]
 ) -> Iterator[dict[str, Any]]:
@@ -351,6 +363,7 @@ def _meter_entries(
         "register_digits": meter.register_digits,
         "maximum_per_h": round(maximum_kw * gas * per_kwh, 6),
         "bidirectional": False,
+        **_calibration(meter),
     }
     closing = registers[meter.meter].closing if meter.meter in registers else None
     if closing is None:

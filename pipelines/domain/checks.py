@@ -55,6 +55,7 @@ _AMOUNTS = {
 _AMOUNTS_OF_ITEMS = {"inputs": ("amount_per_unit",)}
 _SHARES_OF_ITEMS = {"inputs": ("primary_share",)}
 _WORDS = {"order": ("step", ORDER_STEPS), "event": ("kind", SAFETY_KINDS)}
+_CALIBRATION_DATES = ("calibrated_on", "calibration_due")
 _WEEKDAYS = 7
 _MINUTES_OF_TWO_DAYS = 2 * 1440
 _VERDICT = pl.Schema({"reason": pl.String, "detail": pl.String})
@@ -280,6 +281,20 @@ def _calendar_checks(rows: pl.DataFrame, items: Items) -> list[Check]:
         dates = pl.element().str.to_date("%Y-%m-%d", strict=False)
         odd = pl.col("holidays").list.eval(dates.is_null()).list.any()
         checks += [(odd, "bad_calendar", "a holiday is not a date YYYY-MM-DD")]
+    if "meters" in items:
+        meters = items["meters"]
+        checks += [
+            (
+                _rows_of(meters.filter(told & date.is_null())),
+                "bad_calendar",
+                f"meters.{name} is not YYYY-MM-DD",
+            )
+            for name in _CALIBRATION_DATES
+            if name in meters.columns
+            for told, date in [
+                (pl.col(name).is_not_null(), pl.col(name).str.to_date("%Y-%m-%d", strict=False))
+            ]
+        ]
     if "shifts" in items:
         begins, ends = pl.col("start_minute"), pl.col("end_minute")
         fine = (

@@ -17,7 +17,8 @@ from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
 
 TRACED = ("energy_kwh", "co2e_kg")
-_LEDGER_PARTS, _FACTORY_PARTS = 6, 3
+_LEDGER_PARTS, _STATEMENT_PARTS, _FACTORY_PARTS = 6, 5, 3
+_LEVELS = ("factory", "member", "cluster")
 _AGAIN = ":again"
 DAMAGED = ("altered", "missing")
 """States of a file that is not what was committed."""
@@ -72,6 +73,30 @@ def figure_name(text: str) -> FigureName:
     if len(parts) == _FACTORY_PARTS:
         return FigureName(text, kpi, day, factory=parts[0])
     return FigureName(text, kpi, day, cluster=parts[0])
+
+
+@dataclass(frozen=True)
+class StatementName:
+    """Which statement of the carbon ledger is asked for.
+
+    Args:
+        text: the id as it was given.
+        statement_id: its id.
+        version: null: the newest.
+    """
+
+    text: str
+    statement_id: str
+    version: int | None
+
+
+def statement_name(text: str) -> StatementName | None:
+    """Read `<cluster>/<level>/<subject>/<period>/<first date>[@<version>]`; null: it is no statement's id."""
+    statement_id, at, version = text.partition("@")
+    parts = statement_id.split("/")
+    if len(parts) != _STATEMENT_PARTS or parts[1] not in _LEVELS or (at and not version.isdecimal()):
+        return None
+    return StatementName(text, statement_id, int(version) if at else None)
 
 
 def _no_figure(text: str) -> OperatorError:
@@ -250,20 +275,90 @@ class Trace:
 
     def ranges(self) -> list[dict[str, object]]:
         """Return what was read of each partition: offsets as ranges, messages, rows, ids of schemas."""
-        by = ["topic", "incarnation", "partition"]
-        rows = self.readings.unique([*by, "offset", "index"]).group_by(by).agg(
-            pl.col("offset"), rows=pl.len(), schema_ids=pl.col("schema_id").unique().sort()
-        )  # fmt: skip
-        return [
-            {
-                **{name: row[name] for name in by},
-                "offsets": ranges_text(offset_ranges(row["offset"])),
-                "messages": len(set(row["offset"])),
-                "rows": row["rows"],
-                "schema_ids": row["schema_ids"],
-            }
-            for row in rows.sort(by).iter_rows(named=True)
-        ]
+        return source_ranges(self.readings)
+
+
+def source_ranges(rows: pl.DataFrame) -> list[dict[str, object]]:
+    """Return what was read of each partition: offsets as ranges, messages, rows, ids of schemas.
+
+    Args:
+        rows: ``topic, incarnation, partition, offset, index, schema_id``; repeated ones count once.
+    """
+    by = ["topic", "incarnation", "partition"]
+    found = rows.unique([*by, "offset", "index"]).group_by(by).agg(
+        pl.col("offset"), rows=pl.len(), schema_ids=pl.col("schema_id").unique().sort()
+    )  # fmt: skip
+    return [
+        {
+            **{name: row[name] for name in by},
+            "offsets": ranges_text(offset_ranges(row["offset"])),
+            "messages": len(set(row["offset"])),
+            "rows": row["rows"],
+            "schema_ids": row["schema_ids"],
+        }
+        for row in found.sort(by).iter_rows(named=True)
+    ]
+
+
+@dataclass(frozen=True)
+class StatementTrace:
+    """Everything that a version of a statement rests on. Frames are sorted by their key.
+
+    Args:
+        name: what was asked for.
+        sums: its rows of emission_statements.
+        chain: its rows of restatements: why it differs from the version before.
+        lines: rows of emission_lines within its boundary, as the version knew them.
+        activities: rows of activities, likewise.
+        hours: rows of facts_energy of the meters of those activities that lead to readings still.
+        meters: factory, profile_version, and what the profile says of these meters.
+        factors: rows of the factor tables that were used, as `used_factors` says.
+        choices: rows of factor_choices of its months.
+        readings: rows of raw_energy that took part, and ``stretch``.
+        records: rows of raw_activities of the activities that factories told.
+        files: table, path, state, sha256, found, replay.
+        letters: dead letters whose rows took part after a replay.
+        decisions: decisions on suspect values that concern the hours.
+        versions: what it was computed by: name -> version.
+        remarks: what a reader should know, one sentence each.
+    """
+
+    name: StatementName
+    sums: pl.DataFrame
+    chain: pl.DataFrame
+    lines: pl.DataFrame
+    activities: pl.DataFrame
+    hours: pl.DataFrame
+    meters: pl.DataFrame
+    factors: pl.DataFrame
+    choices: pl.DataFrame
+    readings: pl.DataFrame
+    records: pl.DataFrame
+    files: pl.DataFrame
+    letters: pl.DataFrame
+    decisions: pl.DataFrame
+    versions: Mapping[str, object]
+    remarks: Sequence[str] = field(default_factory=list)
+    broken_at: None = None
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What all its sums have in common, with the first of them."""
+        return self.sums.row(0, named=True)
+
+    @property
+    def is_confidential(self) -> bool:
+        """Say whether it names what several members contributed: then it is for the hub alone."""
+        return bool(self.head["level"] == "cluster")
+
+    @property
+    def damaged(self) -> list[str]:
+        """Paths of files that are not what was committed."""
+        return self.files.filter(pl.col("state").is_in(DAMAGED))["path"].to_list()
+
+    def ranges(self) -> list[dict[str, object]]:
+        """Return what was read of each partition, of readings and of records."""
+        return source_ranges(self.readings) + source_ranges(self.records)
 
 
 @dataclass(frozen=True)
@@ -290,7 +385,7 @@ class Replay:
         return self.difference is None and bool(self.compared)
 
 
-def trace_ends(trace: Trace, replay: Replay | None) -> ExitCode:
+def trace_ends(trace: Trace | StatementTrace, replay: Replay | None) -> ExitCode:
     """Return how a trace ends, worst first: changed files, ledger or bits; offsets that are gone."""
     if trace.damaged or trace.broken_at is not None or (replay is not None and replay.difference is not None):
         return ExitCode.INCONSISTENT

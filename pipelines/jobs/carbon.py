@@ -217,6 +217,13 @@ def _emptied(gone: pl.DataFrame) -> pl.DataFrame:
 
 
 def _line_row(line: Line, version: int, choice: Choice) -> dict[str, Any]:
+    """Return a line as a row of EMISSION_LINES, but for its version and known_at.
+
+    Args:
+        line: the line.
+        version: of its activity.
+        choice: by which its month is computed.
+    """
     entry, figure = line.entry, line.figure
     reason = ";".join(dict.fromkeys(line.reasons))
     common = {
@@ -252,7 +259,7 @@ def _append_statements(
     computed = content_frame([
         row
         for one in wanted
-        for row in statement_rows(one, ledger.lines(), ledger.bases, closed=_is_closed(night, one))
+        for row in statement_rows(one, ledger.lines(), ledger.bases, closed=is_closed(night, one))
     ])  # fmt: skip
     ids = computed["statement_id"].unique().to_list()
     stored = table.scan().filter(pl.col("statement_id").is_in(ids)).collect()
@@ -299,7 +306,8 @@ def _stamped(rows: pl.DataFrame, night: Night) -> pl.DataFrame:
     return rows.with_columns(known_at=pl.lit(night.nominal).cast(pl.Datetime("us", "UTC")))
 
 
-def _is_closed(night: Night, one: Statement) -> bool:
+def is_closed(night: Night, one: Statement) -> bool:
+    """Say whether all days of a statement are final."""
     return night.is_final(datetime.combine(one.end, time(), ZoneInfo(night.cluster.zone)))
 
 

@@ -1,11 +1,12 @@
 """Every form of an export by its name: which job writes it, and which options are its own.
 
 Belongs here: the choice, refusing options of other forms. Does not belong here: writing (exporting,
-product_exporting).
+product_exporting, verification).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pipelines.domain.onramp import unusable
 from pipelines.jobs.exporting import Asked, export
@@ -13,7 +14,10 @@ from pipelines.jobs.night import Night
 from pipelines.jobs.product_exporting import export_footprint
 from pipelines.jobs.products import read_footprint
 from pipelines.jobs.scheme_inventory import SchemeChoice
+from pipelines.jobs.verification import write_pack
 from pipelines.publish.product_formats.forms import PRODUCT_FORMS
+
+VERIFICATION: Final = "verification"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class ExportRequest:
         asked: options of inventories.
         product: id of a product; null: of no product.
         allocation: by what emissions are shared out to it; null: not said.
+        seed: of a pack's sample of readings.
+        sample: sampled hours of each meter.
     """
 
     form: str
@@ -37,6 +43,8 @@ class ExportRequest:
     asked: Asked
     product: str | None = None
     allocation: str | None = None
+    seed: int = 0
+    sample: int = 3
 
 
 def write_export(night: Night, request: ExportRequest) -> list[Path]:
@@ -52,7 +60,18 @@ def write_export(night: Night, request: ExportRequest) -> list[Path]:
             f"--product and --allocate are of {', '.join(PRODUCT_FORMS)}, not of {request.form}",
             f"--product, --allocate는 {', '.join(PRODUCT_FORMS)} 형식에만 씁니다({request.form} 아님)",
         )
+    if request.form == VERIFICATION:
+        return [_pack(night, request)]
     return export(night, request.form, request.factory, request.period, request.out, request.asked)
+
+
+def _pack(night: Night, request: ExportRequest) -> Path:
+    if request.asked != Asked():
+        raise unusable(
+            "--about, --version, --use, --tier and --gwp are not of verification: it has the newest version",
+            "--about, --version, --use, --tier, --gwp는 verification에 쓰지 않습니다(최신 명세 기준)",
+        )
+    return write_pack(night, request.factory, request.period, request.out, request.seed, request.sample)
 
 
 def _of_product(night: Night, request: ExportRequest) -> list[Path]:

@@ -97,7 +97,7 @@ def statement_of(night: Night, factory: str, period: str) -> Statement:
     Raises:
         OperatorError: UNUSABLE_INPUT: no such factory, or no period.
     """
-    start, end = _span(period)
+    start, end = period_of(period)
     if read_profiles(night).latest().filter(factory=factory).is_empty():
         raise unknown_factory(night.store, factory)
     kind = "year" if end > months_after(start, 1) else "month"
@@ -106,7 +106,12 @@ def statement_of(night: Night, factory: str, period: str) -> Statement:
     return Statement(name, subject, kind, start, end, boundary_of(night.cluster, (factory,)))
 
 
-def _span(period: str) -> tuple[date, date]:
+def period_of(period: str) -> tuple[date, date]:
+    """Read a month (`2025-11`) or year (`2025`): its first local date and the first after it.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: it is neither.
+    """
     try:
         if len(period) == len("2025"):
             year = int(period)

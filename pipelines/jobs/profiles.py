@@ -20,8 +20,9 @@ from pipelines.schemas.streams import STREAMS
 from pipelines.schemas.tables import PROVENANCE, RAW
 
 _NOT_THE_FACTORYS = {"day", "bucket", *(f.name for f in PROVENANCE)}
-# Fields that the contract gained later: a profile that does not say them keeps the version its facts name.
-_GAINED_LATER = frozenset({"template"})
+# Fields that the contract gained later, of a profile or of its meters: one that does not say them keeps the
+# version its facts name.
+_GAINED_LATER = frozenset({"template", "calibrated_on", "calibration_due", "calibration_certificate"})
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,7 @@ def read_profiles(night: Night) -> Profiles:
 
 def profile_version(content: Mapping[str, object]) -> str:
     """Return the digest of what a profile says, the same whether or not its contract knew later fields."""
-    said = {k: v for k, v in content.items() if k not in _GAINED_LATER or v is not None}
-    return hashlib.sha256(canonical_json(_plain(said))).hexdigest()[:16]
+    return hashlib.sha256(canonical_json(_plain(content))).hexdigest()[:16]
 
 
 def _plain(value: object) -> dict[str, object]:
@@ -111,7 +111,7 @@ def _plain(value: object) -> dict[str, object]:
 
 def _jsonable(value: object) -> object:
     if isinstance(value, dict):
-        return {k: _jsonable(v) for k, v in value.items()}
+        return {k: _jsonable(v) for k, v in value.items() if k not in _GAINED_LATER or v is not None}
     if isinstance(value, list):
         return [_jsonable(v) for v in value]
     if isinstance(value, (datetime, date)):

@@ -25,7 +25,7 @@ from pipelines.jobs.emissions import grid_tables
 from pipelines.jobs.factor_choices import Choices
 from pipelines.jobs.ingest import reader_of
 from pipelines.jobs.night import Night
-from pipelines.jobs.trace import CARBON, Traced
+from pipelines.jobs.trace import CARBON, Measured, Traced
 from pipelines.reference.kpis import kpi_book
 from pipelines.schemas.decode import MessageDecoder
 from pipelines.schemas.messages import OffsetRange, Partition
@@ -49,7 +49,7 @@ _FIGURE = ["period", "day", "subject", "kpi", "definition_version"]
 
 
 @dataclass
-class _Comparison:
+class Comparison:
     """What was compared so far, and the first difference."""
 
     compared: dict[str, int] = field(default_factory=dict)
@@ -58,6 +58,7 @@ class _Comparison:
     def add(
         self, stage: str, stored: pl.DataFrame, again: pl.DataFrame, key: Sequence[str], values: Sequence[str]
     ) -> None:
+        """Compare a stage, unless an earlier one differed."""
         self.compared[stage] = stored.height
         if self.difference is None:
             self.difference = first_difference(stage, stored, again, key, values)
@@ -75,30 +76,58 @@ def replay(night: Night, traced: Traced, source: str, *, from_store: bool) -> Re
     Raises:
         OperatorError: the source or the registry failed, or a container of the archive is damaged (named).
     """
-    trace = traced.trace
-    stored = trace.readings.drop(_PLACED).unique(ROW_IDENTITY).sort(ROW_IDENTITY)
-    found, gone = _read_again(night, stored)
+    stored = stored_rows(traced.trace.readings)
+    again = records_again(night, stored, "energy")
+    if again.gone and not from_store:
+        return Replay(source, {}, None, named(again.gone))
+    comparison = Comparison()
+    comparison.add(RAW["energy"].name, stored, again.rows, ROW_IDENTITY, others(stored, ROW_IDENTITY))
+    _compute(night, traced, again.rows, comparison)
+    return Replay(source, comparison.compared, comparison.difference, named(again.gone), again.lost)
+
+
+def stored_rows(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a trace as their messages have them, each once."""
+    return readings.drop(_PLACED, strict=False).unique(ROW_IDENTITY).sort(ROW_IDENTITY)
+
+
+@dataclass(frozen=True)
+class Again:
+    """What reading some rows again gave.
+
+    Args:
+        rows: as their messages decode now; the stored ones where offsets are gone.
+        gone: offsets that the source no longer has.
+        lost: how many of the rows are stored ones.
+    """
+
+    rows: pl.DataFrame
+    gone: "Gone"
+    lost: int
+
+
+def records_again(night: Night, stored: pl.DataFrame, stream: str) -> Again:
+    """Read the messages of some stored rows of a stream again.
+
+    Raises:
+        OperatorError: the source or the registry failed, or a container of the archive is damaged (named).
+    """
+    found, gone = _read_again(night, stored, stream)
     lost = stored.join(_offsets(gone, stored), on=[*_PARTITION, "offset"], how="semi")
-    named = _named(gone)
-    if gone and not from_store:
-        return Replay(source, {}, None, named)
-    comparison = _Comparison()
-    again = pl.concat([found.select(stored.columns), lost])
-    comparison.add(RAW["energy"].name, stored, again, ROW_IDENTITY, _others(stored, ROW_IDENTITY))
-    _compute(night, traced, again, comparison)
-    return Replay(source, comparison.compared, comparison.difference, named, lost.height)
+    return Again(pl.concat([found.select(stored.columns), lost]), gone, lost.height)
 
 
-def _others(rows: pl.DataFrame, key: Sequence[str]) -> list[str]:
+def others(rows: pl.DataFrame, key: Sequence[str]) -> list[str]:
+    """Return the columns that are not the key."""
     return [name for name in rows.columns if name not in key]
 
 
 Gone = dict[Partition, list[int]]
 
 
-def _read_again(night: Night, stored: pl.DataFrame) -> tuple[pl.DataFrame, Gone]:
+def _read_again(night: Night, stored: pl.DataFrame, stream: str) -> tuple[pl.DataFrame, Gone]:
     """Return stored rows as their messages decode now, and the offsets that are gone."""
-    decoder = MessageDecoder(reader_of(night, "energy"), night.registry, night.max_message_bytes)
+    decoder = MessageDecoder(reader_of(night, stream), night.registry, night.max_message_bytes)
     known = set(night.source.topics())
     bounds = {
         b.partition: b for b in night.source.bounds(sorted(known & set(stored["topic"].unique().to_list())))
@@ -113,7 +142,7 @@ def _read_again(night: Night, stored: pl.DataFrame) -> tuple[pl.DataFrame, Gone]
             gone[partition] = sorted(set(offsets) - set(there))
         for first, end in offset_ranges(there, _BRIDGED_OFFSETS):
             for batch in night.source.read(OffsetRange(partition, first, end), decoder):
-                decoded = unfold(arrow_frame(batch.rows), STREAMS["energy"]).with_columns(
+                decoded = unfold(arrow_frame(batch.rows), STREAMS[stream]).with_columns(
                     topic=pl.lit(partition.topic),
                     incarnation=pl.lit(partition.incarnation),
                     partition=pl.lit(partition.partition, pl.Int32),
@@ -131,7 +160,8 @@ def _offsets(gone: Gone, stored: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _named(gone: Gone) -> list[dict[str, object]]:
+def named(gone: Gone) -> list[dict[str, object]]:
+    """Name offsets that are gone, for a reader."""
     return [
         {
             "topic": p.topic,
@@ -143,10 +173,10 @@ def _named(gone: Gone) -> list[dict[str, object]]:
     ]
 
 
-def _compute(night: Night, traced: Traced, readings: pl.DataFrame, comparison: _Comparison) -> None:
+def _compute(night: Night, traced: Traced, readings: pl.DataFrame, comparison: Comparison) -> None:
     """Compute hours, emissions, elements and figures from readings, comparing each with what is stored."""
     trace = traced.trace
-    hours = _hours(traced, readings)
+    hours = hours_again(traced.measured, readings)
     comparison.add(
         FACTS_ENERGY.name, trace.hours, hours, FACTS_ENERGY.key,
         ["day", "quantity", "exported", "unit", "coverage", "quality"],
@@ -154,7 +184,7 @@ def _compute(night: Night, traced: Traced, readings: pl.DataFrame, comparison: _
     derivation = _figure_derivation(night, traced)
     emissions = _emissions(night, derivation, trace, hours)
     if trace.name.kpi == CARBON:
-        values = [n for n in _others(emissions, EMISSIONS.key) if n not in ("bucket", "known_at")]
+        values = [n for n in others(emissions, EMISSIONS.key) if n not in ("bucket", "known_at")]
         comparison.add(EMISSIONS.name, trace.emissions, emissions, EMISSIONS.key, values)
     elements = _elements(derivation, hours, emissions).filter(
         pl.col("element") == trace.name.kpi, pl.col("machine") == "*"
@@ -169,17 +199,17 @@ def _compute(night: Night, traced: Traced, readings: pl.DataFrame, comparison: _
     _compare_release(trace, kpis, comparison)
 
 
-def _hours(traced: Traced, readings: pl.DataFrame) -> pl.DataFrame:
-    """Derive the stretches' energy, with the state that the stored factory-days have."""
-    wanted = traced.trace.readings.select(*ROW_IDENTITY, "stretch")
-    parts = [traced.trace.hours.clear()]
-    state = traced.trace.hours.group_by("factory", "day").agg(
+def hours_again(measured: Measured, readings: pl.DataFrame) -> pl.DataFrame:
+    """Derive the stretches' energy from readings, with the state that the stored factory-days have."""
+    wanted = measured.readings.select(*ROW_IDENTITY, "stretch")
+    parts = [measured.hours.clear()]
+    state = measured.hours.group_by("factory", "day").agg(
         pl.col("bucket", "status", "version", "profile_version", "known_at").first()
     )
-    for stretch in traced.stretches:
+    for stretch in measured.stretches:
         own = readings.join(wanted.filter(stretch=stretch.number), on=ROW_IDENTITY, how="semi")
         owners = stretch.windows.select("factory", "day", window_start="start")
-        energy = traced.derivation.energy_of(own, stretch).join(owners, on=["factory", "window_start"])
+        energy = measured.derivation.energy_of(own, stretch).join(owners, on=["factory", "window_start"])
         parts.append(energy.join(state, on=["factory", "day"]).select(parts[0].columns))
     return pl.concat(parts)
 
@@ -189,7 +219,7 @@ def _figure_derivation(night: Night, traced: Traced) -> FigureDerivation:
         store=night.store,
         staging="",
         versions={},
-        profiles=traced.profiles.rows,
+        profiles=traced.measured.profiles.rows,
         cluster=night.cluster,
         grid=GridTables(pl.DataFrame(), pl.DataFrame(), ""),
         book=kpi_book(),
@@ -239,7 +269,7 @@ def _kpis(night: Night, traced: Traced, elements: pl.DataFrame) -> pl.DataFrame:
     trace, book = traced.trace, kpi_book()
     dates = elements["day"].unique().sort().to_list()
     in_force = trace.kpis.filter(period="day").select("day", "kpi", version="definition_version").unique()
-    places = places_of(elements, traced.profiles.rows, night.cluster, dates)
+    places = places_of(elements, traced.measured.profiles.rows, night.cluster, dates)
     days = day_figures(elements, places, book, in_force.filter(pl.col("day").is_in(dates)))
     subjects = trace.kpis["subject"].unique().to_list()
     own = days.filter(pl.col("subject").is_in(subjects), level="factory")
@@ -251,7 +281,7 @@ def _kpis(night: Night, traced: Traced, elements: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _compare_release(trace: Trace, kpis: pl.DataFrame, comparison: _Comparison) -> None:
+def _compare_release(trace: Trace, kpis: pl.DataFrame, comparison: Comparison) -> None:
     """Compare what was published with the rounded sum of the factories' figures."""
     entry: Any = trace.entry
     if entry is None:

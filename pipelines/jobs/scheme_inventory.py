@@ -10,8 +10,7 @@ its lines are computed when they are asked for, from the factors that each month
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import date
 
 import polars as pl
 
@@ -23,7 +22,7 @@ from pipelines.domain.emissions.gases import gwp_set
 from pipelines.domain.emissions.inventory import Inventory
 from pipelines.domain.emissions.rates import Tables
 from pipelines.domain.onramp import unusable
-from pipelines.jobs.carbon import Ledger, line_frame
+from pipelines.jobs.carbon import Ledger, is_closed, line_frame
 from pipelines.jobs.carbon_statements import Statement, content_frame, statement_rows
 from pipelines.jobs.cited_rows import cited_rows
 from pipelines.jobs.factor_choices import Choices
@@ -76,7 +75,7 @@ def scheme_inventory(
     made = within(inventory_lines(line_frame(mine, held, chosen), held), one.boundary)
     used = {chosen[line.entry.month].factor_set for line in mine}
     rows = (
-        content_frame(statement_rows(one, lines, _bases(ledger, one, named), closed=_is_closed(night, one)))
+        content_frame(statement_rows(one, lines, _bases(ledger, one, named), closed=is_closed(night, one)))
         .filter(pl.col("method") != "market")
         .with_columns(version=None, known_at=held.filter(factory=factory)["known_at"].max())
     )
@@ -118,10 +117,6 @@ def _said(named: SchemeChoice) -> dict[str, str]:
         if texts:
             said[f"{what}_named"] = "; ".join(sorted(texts))
     return said
-
-
-def _is_closed(night: Night, one: Statement) -> bool:
-    return night.is_final(datetime.combine(one.end, time(), ZoneInfo(night.cluster.zone)))
 
 
 def _of_the_scheme(month: date, basis: Basis, named: SchemeChoice) -> Basis:

@@ -7,7 +7,7 @@ Nothing here is written, and no broker is asked. Tables are read at the versions
 so that what an ingest has added since takes no part.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -52,20 +52,42 @@ _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.Arrow
 
 
 @dataclass(frozen=True)
-class Traced:
-    """A trace, and what computing the figure again takes.
+class Measured:
+    """Hours of main meters, the readings from which they follow, and what computing them again takes.
 
     Args:
-        trace: what the figure rests on.
+        hours: rows of facts_energy.
+        meters: factory, profile_version, and what the profile says of these meters.
+        readings: rows of raw_energy that took part, and ``stretch``: the stretches of days that need them.
+        files: their files, as `OpenTable.check_files` says.
+        letters: dead letters whose rows took part after a replay.
+        decisions: decisions on suspect values that concern the hours.
+        remarks: what a reader should know, one sentence each.
         profiles: the cluster's.
         stretches: of days, with the meters that count.
         derivation: how readings of a stretch become energy.
+        versions: what the hours were computed by: name -> version.
     """
 
-    trace: Trace
+    hours: pl.DataFrame
+    meters: pl.DataFrame
+    readings: pl.DataFrame
+    files: pl.DataFrame
+    letters: pl.DataFrame
+    decisions: pl.DataFrame
+    remarks: Sequence[str]
     profiles: Profiles
     stretches: Sequence[Stretch]
     derivation: FactDerivation
+    versions: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A trace, and what computing the figure again takes."""
+
+    trace: Trace
+    measured: Measured
 
 
 @dataclass(frozen=True)
@@ -90,26 +112,15 @@ def trace_figure(night: Night, text: str) -> Traced:
     """
     name = figure_name(text)
     if name.cluster not in (None, night.cluster.cluster):
-        raise _unknown(name, night)
+        raise unknown_figure(name.text, night)
     figure = _of_factory(night, name) if name.cluster is None else _of_ledger(night, name)
     days = pl.col("day").is_between(name.day, figure.end, closed="left")
     ours = days & pl.col("factory").is_in(figure.factories)
     whole = (pl.col("machine") == "*") & (pl.col("product") == "*") & (pl.col("element") == name.kpi)
     elements = night.store.open(ELEMENTS_DAILY).scan().filter(ours, whole).collect().sort(_DAY)
     facts = night.store.open(FACTS_ENERGY)
-    profiles = read_profiles(night)
-    stored = facts.scan().filter(ours).collect()
-    meters = _main_meters(stored, profiles)
-    hours = stored.join(meters, on=["factory", "profile_version", "meter"], how="semi").sort(FACTS_ENERGY.key)
+    found = measured(night, facts, ours, ("electricity",), name.text)
     emissions = _emissions(night, ours if name.kpi == CARBON else pl.lit(value=False))
-    raw = night.store.open_at(RAW["energy"], _consumed(facts, RAW["energy"].name, night, name))
-    plans, remarks = _plans(profiles, hours)
-    stretches = [
-        replace(s, meters=main_meters(s.meters.filter(carrier="electricity")))
-        for s in stretches_of(profiles, FACTS_ENERGY, plans, {"energy": raw})
-    ]
-    derivation = _derivation(night, facts, raw)
-    readings = _readings(raw, stretches, derivation)
     trace = Trace(
         name=name,
         value=figure.value,
@@ -121,23 +132,66 @@ def trace_figure(night: Night, text: str) -> Traced:
         kpis=_kpis(night, figure, days, name),
         elements=elements,
         emissions=emissions,
+        hours=found.hours,
+        meters=found.meters,
+        factors=_factors(night, emissions),
+        readings=found.readings,
+        files=found.files,
+        letters=found.letters,
+        decisions=found.decisions,
+        versions={"definition": f"{name.kpi}@{figure.version}", **found.versions},
+        remarks=found.remarks,
+    )
+    return Traced(trace, found)
+
+
+def measured(
+    night: Night, facts: OpenTable, wanted: pl.Expr, carriers: Collection[str], figure: str
+) -> Measured:
+    """Find the hours of main meters, and the readings from which they follow.
+
+    Args:
+        night: for its store.
+        facts: facts_energy at the snapshot that counts.
+        wanted: which factory-days.
+        carriers: of the meters.
+        figure: whose hours they are, for errors.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: there are no facts; INCONSISTENT: a file of readings is damaged; STORE.
+    """
+    profiles = read_profiles(night)
+    stored = facts.scan().filter(wanted).collect()
+    meters = _main_meters(stored, profiles, carriers)
+    hours = stored.join(meters, on=["factory", "profile_version", "meter"], how="semi").sort(FACTS_ENERGY.key)
+    raw = night.store.open_at(RAW["energy"], _consumed(facts, RAW["energy"].name, night, figure))
+    plans, remarks = _plans(profiles, hours)
+    stretches = [
+        replace(s, meters=main_meters(s.meters.filter(pl.col("carrier").is_in(list(carriers)))))
+        for s in stretches_of(profiles, FACTS_ENERGY, plans, {"energy": raw})
+    ]
+    derivation = _derivation(night, facts, raw)
+    readings = _readings(raw, stretches, derivation)
+    return Measured(
         hours=hours,
         meters=meters,
-        factors=_factors(night, emissions),
         readings=readings,
         files=raw.check_files(sorted(_partitions(raw, readings, stretches))),
         letters=_letters(night, readings),
         decisions=_decisions(night, facts, hours),
-        versions=_versions(night, facts, raw, hours, f"{name.kpi}@{figure.version}"),
         remarks=[*remarks, *_remarks(facts)],
+        profiles=profiles,
+        stretches=stretches,
+        derivation=derivation,
+        versions=_versions(night, facts, raw, hours),
     )
-    return Traced(trace, profiles, stretches, derivation)
 
 
-def _unknown(name: FigureName, night: Night) -> OperatorError:
+def unknown_figure(figure: str, night: Night) -> OperatorError:
+    """Say that there is no such figure."""
     return unusable(
-        f"{name.text}: the store {night.store.uri} has no such figure; check id, --cluster and DC_STORE",
-        f"{name.text}: 저장소 {night.store.uri}에 이 수치가 없습니다. ID, --cluster, DC_STORE를 확인하세요",
+        f"{figure}: the store {night.store.uri} has no such figure; check id, --cluster and DC_STORE",
+        f"{figure}: 저장소 {night.store.uri}에 이 수치가 없습니다. ID, --cluster, DC_STORE를 확인하세요",
     )
 
 
@@ -149,7 +203,7 @@ def _of_ledger(night: Night, name: FigureName) -> _Figure:
     ledger = night.store.open(RELEASES).scan().collect()
     entries = ledger.filter(figure_id=name.text).sort("sequence")
     if entries.is_empty():
-        raise _unknown(name, night)
+        raise unknown_figure(name.text, night)
     entry = entries.row(-1, named=True)
     if entry["status"] != "published":
         raise unusable(
@@ -176,7 +230,7 @@ def _of_factory(night: Night, name: FigureName) -> _Figure:
         pl.col("day") == name.day, period="day", level="factory", kpi=name.kpi, subject=name.factory
     ).collect()  # fmt: skip
     if rows.is_empty():
-        raise _unknown(name, night)
+        raise unknown_figure(name.text, night)
     row = rows.row(0, named=True)
     return _Figure(
         row["definition_version"], row["value"], "day", Period(name.day, "day").end, [str(name.factory)]
@@ -197,23 +251,23 @@ def _emissions(night: Night, wanted: pl.Expr) -> pl.DataFrame:
     return rows.collect().sort(EMISSIONS.key)
 
 
-def _main_meters(facts: pl.DataFrame, profiles: Profiles) -> pl.DataFrame:
-    """Return the meters that make up the factories' electricity, by the profiles that facts name."""
+def _main_meters(facts: pl.DataFrame, profiles: Profiles, carriers: Collection[str]) -> pl.DataFrame:
+    """Return the meters that make up the factories' use of some carriers, by the profiles that facts name."""
     used = facts.select("factory", "profile_version").unique().sort("factory", "profile_version")
     rows = [
         {"factory": factory, "profile_version": version, **meter}
         for factory, version in used.iter_rows()
         for meter in profiles.meters.get(version, ())
-        if meter["carrier"] == "electricity" and meter["parent"] is None
+        if meter["carrier"] in carriers and meter["parent"] is None
     ]
     fields = unnested(profiles.rows, "meters").drop("factory").schema
     return pl.DataFrame(rows, schema={"factory": pl.String, "profile_version": pl.String, **fields})
 
 
-def _consumed(facts: OpenTable, table: str, night: Night, name: FigureName) -> int:
+def _consumed(facts: OpenTable, table: str, night: Night, figure: str) -> int:
     position = facts.position(table)
     if position is None:
-        raise _unknown(name, night)
+        raise unknown_figure(figure, night)
     return position
 
 
@@ -328,14 +382,11 @@ def _factors(night: Night, emissions: pl.DataFrame) -> pl.DataFrame:
     return known.filter(pl.col("factor_id").is_in(used)).unique().sort("factor_id")
 
 
-def _versions(
-    night: Night, facts: OpenTable, raw: OpenTable, hours: pl.DataFrame, kpi: str
-) -> dict[str, object]:
+def _versions(night: Night, facts: OpenTable, raw: OpenTable, hours: pl.DataFrame) -> dict[str, object]:
     """Say by which versions of code, methods, settings and tables it was computed."""
     written = facts.code_versions()
     pairs = hours.select("day", "bucket").unique().iter_rows()
     return {
-        "definition": kpi,
         "code_now": CODE_VERSION,
         "code_of_facts": sorted({written.get(pair) or "not recorded" for pair in pairs}),
         "method_of_facts_energy": facts.position(METHOD),

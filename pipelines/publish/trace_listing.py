@@ -13,7 +13,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.domain.trace import Difference, Replay, Trace
+from pipelines.domain.trace import Difference, Replay, StatementTrace, Trace
 
 _HOURS_SHOWN = 100
 """More hours than these are only in the JSON: nobody reads a month of them on a terminal."""
@@ -27,6 +27,22 @@ _OF_ELEMENTS = (
 _OF_KPIS = ("subject", "period", "day", "numerator", "value", "coverage", "reason", "status")
 _OF_FACTORS = (
     "factor_id", "value", "unit", "gas", "gwp_set", "valid_from", "valid_to", "published_on", "source",
+)  # fmt: skip
+_OF_STATEMENT = ("version", "level", "subject", "period", "period_start", "period_end", "cause", "known_at")
+_OF_SUMS = (
+    "scope", "method", "gwp_set", "co2e_kg", "uncertainty_low_pct", "uncertainty_high_pct", "activities",
+    "coverage", "estimated_share", "provisional", "reason",
+)  # fmt: skip
+_OF_LINES = (
+    "factory", "month", "activity_id", "method", "scope", "co2e_kg", "factor_id", "gwp_set", "version",
+    "activity_version", "factor_set", "reason",
+)  # fmt: skip
+_OF_ACTIVITIES = (
+    "factory", "month", "activity_id", "version", "source", "activity", "flow", "amount", "unit", "coverage",
+    "quality", "status",
+)  # fmt: skip
+_OF_USED = (
+    "factor_id", "table", "property", "gas", "value", "unit", "gwp_set", "published_on", "source",
 )  # fmt: skip
 _OF_FILES = ("path", "state", "sha256", "replay")
 
@@ -55,6 +71,54 @@ def trace_json(trace: Trace, replay: Replay | None) -> str:
         "replay": None if replay is None else _replayed(replay),
     }  # fmt: skip
     return json.dumps(document, ensure_ascii=False, indent=1, default=_plain, allow_nan=False) + "\n"
+
+
+def statement_json(trace: StatementTrace, replay: Replay | None) -> str:
+    """Return a statement's trace, and what came of replaying it, as one JSON object: full precision."""
+    document = {
+        "statement": {"figure_id": trace.name.text, **{n: trace.head[n] for n in _OF_STATEMENT}},
+        "sums": trace.sums.to_dicts(),
+        "chain": trace.chain.to_dicts(),
+        "lines": trace.lines.to_dicts(),
+        "activities": trace.activities.to_dicts(),
+        "hours": trace.hours.drop("bucket").to_dicts(),
+        "meters": trace.meters.to_dicts(),
+        "factors": trace.factors.to_dicts(),
+        "choices": trace.choices.to_dicts(),
+        "offsets": trace.ranges(),
+        "files": trace.files.to_dicts(),
+        "replayed_letters": trace.letters.to_dicts(),
+        "decisions_on_suspects": trace.decisions.to_dicts(),
+        "versions": trace.versions,
+        "remarks": trace.remarks,
+        "replay": None if replay is None else _replayed(replay),
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1, default=_plain, allow_nan=False) + "\n"
+
+
+def statement_tables(trace: StatementTrace, replay: Replay | None) -> list[Table]:
+    """Return a statement's trace for a terminal, from the sums down to the bytes."""
+    facts: list[tuple[str, object]] = [("statement", trace.name.statement_id)]
+    facts += [(name, trace.head[name]) for name in _OF_STATEMENT]
+    facts += [("hours", f"{trace.hours.height}: {_counts(trace.hours['quality'])}")]
+    tables = [
+        _facts_of("statement", [*facts, *(("remark", text) for text in trace.remarks)]),
+        _frame("sums", trace.sums, _OF_SUMS),
+        _frame("lines", trace.lines, _OF_LINES),
+        _frame("activities", trace.activities, _OF_ACTIVITIES),
+        _frame("meters", trace.meters, trace.meters.columns),
+        _frame("factors", trace.factors.filter(pl.col("table") != "gwp"), _OF_USED),
+        _frame("choices of factors", trace.choices, trace.choices.columns),
+        _rows("offsets", trace.ranges()),
+        _frame("files", trace.files, ("table", *_OF_FILES)),
+        _frame("dead letters that were replayed", trace.letters, trace.letters.columns),
+        _frame("decisions on suspects", trace.decisions, trace.decisions.columns),
+        _facts_of("versions", trace.versions.items()),
+    ]
+    if replay is not None:
+        tables.append(_facts_of("replay", _outcome(replay)))
+        tables.append(_rows("offsets that are gone", replay.gone))
+    return [table for table in tables if table.row_count]
 
 
 def _replayed(replay: Replay) -> dict[str, object]:

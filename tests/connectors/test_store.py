@@ -173,6 +173,26 @@ def test_a_column_that_a_table_gains_is_added_in_a_commit_of_its_own(store: Clus
     assert notes.rows() == [(1.0, None), (2.0, "new")]
 
 
+def test_a_field_that_a_record_in_a_list_gains_is_added_and_is_null_in_rows_before(
+    store: ClusterStore,
+) -> None:
+    def table_of(*names: str) -> Table:
+        meter = pa.struct([(name, pa.string()) for name in names])
+        return Table(
+            "masters", pa.schema([("factory", pa.string()), ("meters", pa.list_(meter))]), ("factory",)
+        )
+
+    store.open(table_of("meter")).append(pl.DataFrame({"factory": ["a"], "meters": [[{"meter": "m"}]]}), {})
+    grown = store.open(table_of("meter", "calibrated_on"))
+    told = {"meter": "m", "calibrated_on": "2024-05-02"}
+    grown.append(pl.DataFrame({"factory": ["b"], "meters": [[told]]}), {})
+    before = store.open(table_of("meter", "calibrated_on")).version
+    assert before == grown.version
+    rows = grown.scan().collect().sort("factory")["meters"].to_list()
+    assert rows == [[{"meter": "m", "calibrated_on": None}], [told]]
+    assert store.open(table_of("meter")).version == before
+
+
 def test_a_table_that_is_wider_than_its_declaration_is_read_whole(store: ClusterStore) -> None:
     rows = events(MONDAY, 1.0).with_columns(note=pl.lit("n"))
     store.open(WIDER).commit_files([store.write_file(WIDER, rows)], {})

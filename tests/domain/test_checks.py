@@ -137,6 +137,8 @@ PROFILE: dict[str, Any] = {
         ({"meters": [METER | {"maximum_per_h": float("inf")}]}, "not_finite"),
         ({"meters": [METER | {"maximum_per_h": None}]}, None),
         ({"meters": [METER | {"meter": "M 1"}]}, "bad_id"),
+        ({"meters": [METER | {"calibrated_on": "2024-05-02", "calibration_due": "2026-05-01"}]}, None),
+        ({"meters": [METER | {"calibration_due": "May 2026"}]}, "bad_calendar"),
         ({"machines": [{"machine": "p.1", "name": "x"}]}, "bad_id"),
         ({"shifts": [SHIFT | {"weekday": 0}]}, "bad_calendar"),
         ({"shifts": [SHIFT | {"end_minute": 480}]}, "bad_calendar"),
@@ -147,6 +149,7 @@ PROFILE: dict[str, Any] = {
 def test_a_profile_that_would_break_a_night_is_refused(change: dict[str, Any], reason: str | None) -> None:
     meter = pl.Struct({
         "meter": pl.String(), "carrier": pl.String(), "unit": pl.String(), "maximum_per_h": pl.Float64(),
+        "calibrated_on": pl.String(), "calibration_due": pl.String(),
     })  # fmt: skip
     shift = pl.Struct({"weekday": pl.Int32(), "start_minute": pl.Int32(), "end_minute": pl.Int32()})
     schema = pl.Schema({

@@ -66,4 +66,5 @@ def judge_composed(candidate: Candidate, parts: Sequence[SealedFigure]) -> Seale
         panel=candidate.panel,
         waived=(),
         statements=(),
+        formula=None,
     )
