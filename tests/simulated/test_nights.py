@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from pipelines.domain.disclosure.audit import AuditReport, audit
+from pipelines.domain.disclosure.audit_formulas import audit_formulas
 from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.ledger import verify_chain
 from pipelines.domain.disclosure.sealed import figure_to_json
@@ -77,6 +78,10 @@ def test_nothing_that_anybody_derives_from_all_nights_is_tighter_than_protection
     assert report.alarms == ()
     asked = {(row.holding, row.attacker) for row in report.rows if row.variable == "electricity"}
     assert asked >= {(holding, kind) for holding in STAYING for kind in ("exact", "persistent")}
+
+
+def test_nothing_unpublished_follows_by_formula_from_all_nights(gate: Gate) -> None:
+    assert [row for row in audit_formulas(gate.sealed, gate.park.elements) if row.alarm] == []
 
 
 def test_who_takes_months_for_alike_believes_what_is_false_of_shares_only(report: AuditReport) -> None:
