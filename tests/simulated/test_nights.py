@@ -24,7 +24,7 @@ STAYING = ("m02", *(f"of-f{n:02}" for n in (1, 4, 5, 6, 7, 11, 12, 13)))
 PUBLISHED = {
     1: {
         ("energy_kwh", "day"): (475, 720),
-        ("energy_kwh", "month"): (8, 24),
+        ("energy_kwh", "month"): (9, 24),
         ("energy_kwh", "rolling12"): (1, 24),
         ("energy_kwh_per_unit", "day"): (349, 360),
         ("energy_kwh_per_unit", "month"): (22, 24),
@@ -38,14 +38,17 @@ PUBLISHED = {
     },
     2: {
         ("co2e_kg", "day"): (386, 720),
-        ("co2e_kg", "month"): (6, 24),
+        ("co2e_kg", "month"): (7, 24),
         ("co2e_kg", "rolling12"): (0, 24),
         ("energy_kwh", "day"): (463, 720),
-        ("energy_kwh", "month"): (6, 24),
+        ("energy_kwh", "month"): (7, 24),
         ("energy_kwh", "rolling12"): (0, 24),
         ("energy_kwh_per_unit", "day"): (132, 360),
         ("energy_kwh_per_unit", "month"): (11, 24),
         ("energy_kwh_per_unit", "rolling12"): (0, 12),
+        ("oee", "day"): (569, 720),
+        ("oee", "month"): (32, 48),
+        ("oee", "rolling12"): (0, 24),
     },
 }
 pytestmark = pytest.mark.slow
