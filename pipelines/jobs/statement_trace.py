@@ -181,10 +181,10 @@ def _of_table(table: str, files: pl.DataFrame) -> pl.DataFrame:
 
 def _factors(choices: Choices, lines: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
     told = {
-        f"{factory}/{activity_id}": (value, unit)
-        for factory, activity_id, value, unit in activities.filter(
+        f"{factory}/{activity_id}": (value, unit, supplier)
+        for factory, activity_id, value, unit, supplier in activities.filter(
             pl.col("supplier_kg_per_unit").is_not_null()
-        ).select("factory", "activity_id", "supplier_kg_per_unit", "unit").iter_rows()
+        ).select("factory", "activity_id", "supplier_kg_per_unit", "unit", "counterpart").iter_rows()
     }  # fmt: skip
     sets = {name: choices.frames(name) for name in lines["factor_set"].unique().sort()}
     return used_factors(lines.iter_rows(named=True), sets, told)

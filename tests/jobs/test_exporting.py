@@ -129,13 +129,14 @@ def test_iso_14064_has_fuels_steam_and_refrigerants_in_their_categories(
     assert missing["2.2"] == "no heat or steam was metered or told in the period"
     assert {missing[c] for c in "3456"} == {"outside the boundary: scope 1 and 2, gate to gate"}
     assert [(x["activity_id"], x["reasons"]) for x in taeyang["not_counted"]] == [("steam-251103", "sold_on")]
-    assert {"diesel:KR:KR-GIR-2022", "gwp:AR5:N2O"} <= {f["factor_id"] for f in taeyang["factors"]}
+    cited = {(f["factor_id"], f["basis"], f["gas"]) for f in taeyang["factors"]}
+    assert {("diesel:KR:KR-GIR-2022", "ncv", None), ("gwp:AR5", "gwp_100", "N2O")} <= cited
     haneul = document(tmp_path, "iso14064-haneul-2025-11")
     (steam,) = (x for x in haneul["lines"] if x["category"] == "2.2" and x["method"] == "location")
     # 62.5 kg CO2e/GJ, as the seller states it
     assert steam["co2e_kg"] == steam["amount"] * 62.5
     assert (steam["counterpart"], steam["matched"]) == ("taeyang", True)
-    (factor,) = (f for f in haneul["factors"] if f["activity"] == "steam")
+    (factor,) = (f for f in haneul["factors"] if f["basis"] == "supplier_kg_per_unit")
     assert (factor["value"], factor["source"]) == (62.5, "stated by the supplier (taeyang)")
     leak = next(x for x in document(tmp_path, "iso14064-byeolsan-2025-11")["lines"] if x["scope"] == "1")
     assert (leak["flow"], leak["masses_kg"]) == ("leaked", "HFC-134a 0.5")

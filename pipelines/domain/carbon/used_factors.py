@@ -20,19 +20,22 @@ USED_SCHEMA = pl.Schema({
     "uncertainty_pct_low": pl.String, "uncertainty_pct_high": pl.String,
 })  # fmt: skip
 SUPPLIER = "supplier:"
+Statement = tuple[float, str, str | None]
+"""What a supplier states: kg CO2e per unit, the unit, who it is (null: not named)."""
+FACTOR_PROPERTY, GWP_PROPERTY = "factor", "gwp_100"
 
 
 def used_factors(
     lines: Iterable[Mapping[str, Any]],
     sets: Mapping[str, Mapping[str, pl.DataFrame]],
-    told: Mapping[str, tuple[float, str]],
+    told: Mapping[str, Statement],
 ) -> pl.DataFrame:
     """List the rows that lines were computed by.
 
     Args:
         lines: rows of emission_lines: ``factor_set, factor_id`` (joined by ;; null: none), ``gwp_set``.
         sets: name of a factor set -> its tables by name.
-        told: of a purchase (`<factory>/<activity_id>`) the supplier's factor [kg CO2e per unit] and the unit.
+        told: of a purchase (`<factory>/<activity_id>`) what its supplier states.
 
     Returns:
         USED_SCHEMA, one row for each number, sorted: emission factors, properties of fuels (ncv, gcv, carbon
@@ -53,11 +56,10 @@ def used_factors(
 
 
 def _rows(
-    name: str, tables: Mapping[str, pl.DataFrame], told: Mapping[str, tuple[float, str]]
+    name: str, tables: Mapping[str, pl.DataFrame], told: Mapping[str, Statement]
 ) -> list[dict[str, Any]]:
     if name.startswith(SUPPLIER):
-        value, unit = told[name.removeprefix(SUPPLIER)]
-        return [_told(name, value, unit)]
+        return [_told(name, *told[name.removeprefix(SUPPLIER)])]
     if name.startswith("gwp:"):
         gases = tables["gwp"].filter(gwp_set=name.removeprefix("gwp:")).to_dicts()
         return [_gwp(name, row) for row in gases]
@@ -81,7 +83,7 @@ def _factor(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_common(row, ("geography", "basis", "gas", "unit", "gwp_set", *_DATES)),
         **_percents(row, ""), "factor_id": name, "table": "emission_factors", "subject": row["activity"],
-        "property": "factor", "value": _text(row["value"]),
+        "property": FACTOR_PROPERTY, "value": _text(row["value"]),
     }  # fmt: skip
 
 
@@ -109,15 +111,15 @@ def _parameter(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 def _gwp(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_common(row, ("gas", "gwp_set")), "factor_id": name, "table": "gwp", "subject": row["gas"],
-        "property": "gwp_100", "value": _text(row["gwp_100"]), "unit": "kg CO2e/kg",
+        "property": GWP_PROPERTY, "value": _text(row["gwp_100"]), "unit": "kg CO2e/kg",
     }  # fmt: skip
 
 
-def _told(name: str, value: float, unit: str) -> dict[str, Any]:
+def _told(name: str, value: float, unit: str, supplier: str | None) -> dict[str, Any]:
     return {
         "factor_id": name, "table": "activities", "subject": name.removeprefix(SUPPLIER),
         "property": "supplier_kg_per_unit", "value": repr(value), "unit": f"kg CO2e/{unit}",
-        "source": "stated by the supplier, as the factory told it",
+        "source": f"stated by the supplier ({supplier or 'not named'})",
     }  # fmt: skip
 
 

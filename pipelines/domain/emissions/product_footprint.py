@@ -56,6 +56,11 @@ class SupplierInput:
             return None
         return Fraction(repr(self.amount_per_unit)) * Fraction(repr(self.kg_per_unit))
 
+    @property
+    def primary_data_share(self) -> float | None:
+        """Return what of it is primary data: nothing of a published default, whatever is said of it."""
+        return 0.0 if self.default_value else self.primary_share
+
 
 @dataclass(frozen=True)
 class PartPerUnit:
@@ -182,7 +187,7 @@ def _own_reasons(lines: Sequence[InventoryLine], quantity: Fraction) -> tuple[st
 def _supplied_reasons(inputs: Sequence[SupplierInput]) -> tuple[str, ...]:
     return (
         *(f"input_not_known:{one.input}" for one in inputs if one.kg_per_unit is None),
-        *(f"primary_share_not_told:{one.input}" for one in inputs if _primary_share(one) is None),
+        *(f"primary_share_not_told:{one.input}" for one in inputs if one.primary_data_share is None),
     )
 
 
@@ -192,17 +197,16 @@ def _total(inputs: Sequence[SupplierInput]) -> Fraction | None:
 
 
 def _own_primary(lines: Sequence[InventoryLine]) -> Fraction | None:
-    """Return the share of emissions whose amounts were measured, or told by the firm, and not estimated."""
-    return weighted_share((line.co2e_kg, 1.0 - (line.estimated_share or 0.0)) for line in lines)
+    return weighted_share((line.co2e_kg, measured_share(line)) for line in lines)
 
 
 def _supplied_primary(inputs: Sequence[SupplierInput]) -> Fraction | None:
-    return weighted_share((one.kg_per_product_unit, _primary_share(one)) for one in inputs)
+    return weighted_share((one.kg_per_product_unit, one.primary_data_share) for one in inputs)
 
 
-def _primary_share(one: SupplierInput) -> float | None:
-    """Return what of an input is primary data: nothing of a published default, whatever is said of it."""
-    return 0.0 if one.default_value else one.primary_share
+def measured_share(line: InventoryLine) -> float:
+    """Return the share of a line's amount that was measured, or told by the firm, and not estimated."""
+    return 1.0 - (line.estimated_share or 0.0)
 
 
 def weighted_share(parts: Iterable[tuple[float | Fraction | None, float | None]]) -> Fraction | None:

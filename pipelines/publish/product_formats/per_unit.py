@@ -13,7 +13,13 @@ from fractions import Fraction
 from typing import Final
 
 from pipelines.domain.emissions.inventory import InventoryLine
-from pipelines.domain.emissions.product_footprint import CRADLE_TO_GATE, ProductFootprint, SupplierInput
+from pipelines.domain.emissions.product_footprint import (
+    CRADLE_TO_GATE,
+    ProductFootprint,
+    SupplierInput,
+    measured_share,
+    weighted_share,
+)
 from pipelines.domain.sums import exact_total
 from pipelines.publish.product_formats.exact import as_decimal, exact
 from pipelines.publish.product_formats.told import Fault, Told
@@ -82,20 +88,13 @@ def primary_percent(footprint: ProductFootprint) -> Decimal | None:
     Null: an input doesn't say, or nothing was emitted. The factory's own part rests on its meters and
     records, but for what was estimated; a published default has no share of its own.
     """
-    inputs = counted_inputs(footprint)
-    shares = [0.0 if one.default_value else one.primary_share for one in inputs]
-    total = kg_per_unit(footprint)
-    if None in shares or not total:
-        return None
-    brought = [
-        exact(share or 0.0) * brought_kg_per_unit([one]) for share, one in zip(shares, inputs, strict=True)
-    ]
-    measured = (
-        exact(1.0 - (line.estimated_share or 0.0)) * exact(line.co2e_kg or 0.0)
-        for line in counted(footprint, MARKET)
+    quantity = exact(footprint.quantity)
+    own = (
+        (exact(line.co2e_kg or 0.0) / quantity, measured_share(line)) for line in counted(footprint, MARKET)
     )
-    primary = sum(measured, Fraction(0)) / exact(footprint.quantity) + sum(brought, Fraction(0))
-    return as_decimal(100 * primary / total)
+    brought = ((one.kg_per_product_unit, one.primary_data_share) for one in counted_inputs(footprint))
+    share = weighted_share([*own, *brought])
+    return None if share is None else as_decimal(100 * share)
 
 
 def own_sets(lines: Iterable[InventoryLine]) -> list[str]:
