@@ -5,7 +5,7 @@ two tables bit by bit. Does not belong here: reading tables (pipelines.jobs.trac
 (pipelines.jobs.replaying), how a trace looks (pipelines.publish.trace_listing).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -97,6 +97,39 @@ def statement_name(text: str) -> StatementName | None:
     if len(parts) != _STATEMENT_PARTS or parts[1] not in _LEVELS or (at and not version.isdecimal()):
         return None
     return StatementName(text, statement_id, int(version) if at else None)
+
+
+@dataclass(frozen=True)
+class ScopeName:
+    """Which released total of a scope is asked for.
+
+    Args:
+        text: its id in the release ledger.
+        cluster: id of the cluster.
+        month: first local date.
+    """
+
+    text: str
+    cluster: str
+    month: date
+
+
+def scope_name(text: str, kpis: Collection[str]) -> ScopeName | None:
+    """Read `<cluster>/cluster/*/month/<first date>/<kpi>@<version>`; null: it is no total of a scope.
+
+    Args:
+        text: an id.
+        kpis: the totals that the carbon ledger tells by month.
+    """
+    parts = text.split("/")
+    if len(parts) != _LEDGER_PARTS or parts[1:4] != ["cluster", "*", "month"]:
+        return None
+    if parts[5].partition("@")[0] not in kpis:
+        return None
+    try:
+        return ScopeName(text, parts[0], date.fromisoformat(parts[4]))
+    except ValueError as error:
+        raise _no_figure(text) from error
 
 
 def _no_figure(text: str) -> OperatorError:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipelines.connectors.deriving_facts import FactDerivation, Stretch
 from pipelines.connectors.store import OpenTable
+from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.ledger import verify_chain
 from pipelines.domain.factory_energy import main_meters
 from pipelines.domain.methods import CODE_VERSION, MAX_GAP, METHOD, METHODS
@@ -200,29 +201,50 @@ def _of_ledger(night: Night, name: FigureName) -> _Figure:
 
     The factories are those that its release was judged by.
     """
+    entry, broken_at = published_entry(night, name.text)
+    own = sorted(
+        {term.unknown.factory for said in judged_by(night, name.text).statements for term in said.terms}
+    )
+    return _Figure(
+        entry["definition_version"], entry["value"], entry["period"], entry["period_end"], own, entry,
+        broken_at,
+    )  # fmt: skip
+
+
+def published_entry(night: Night, figure_id: str) -> tuple[Mapping[str, Any], int | None]:
+    """Return a figure's newest entry in the release ledger, and where the ledger's chain is broken.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: there is none, or nothing was published of it.
+    """
     ledger = night.store.open(RELEASES).scan().collect()
-    entries = ledger.filter(figure_id=name.text).sort("sequence")
+    entries = ledger.filter(figure_id=figure_id).sort("sequence")
     if entries.is_empty():
-        raise unknown_figure(name.text, night)
+        raise unknown_figure(figure_id, night)
     entry = entries.row(-1, named=True)
     if entry["status"] != "published":
         raise unusable(
-            f"{name.text} is {entry['status']}: nothing was published that could be traced",
-            f"{name.text}: 상태가 {entry['status']}이므로 추적할 공개 값이 없습니다",
+            f"{figure_id} is {entry['status']}: nothing was published that could be traced",
+            f"{figure_id}: 상태가 {entry['status']}이므로 추적할 공개 값이 없습니다",
         )
-    sealed = [one for one in read_sealed(night) if one.figure_id == name.text]
+    return entry, verify_chain(ledger)
+
+
+def judged_by(night: Night, figure_id: str) -> SealedFigure:
+    """Return the sealed inputs of a figure's newest decision.
+
+    Raises:
+        OperatorError: UNUSABLE_INPUT: it was released before inputs were sealed.
+    """
+    sealed = [one for one in read_sealed(night) if one.figure_id == figure_id]
     if not sealed:
         raise unusable(
-            f"{name.text} was released before inputs were sealed: whose figures it adds up isn't recorded;"
+            f"{figure_id} was released before inputs were sealed: whose figures it adds up isn't recorded;"
             " trace a later figure, or a factory's day",
-            f"{name.text}: 입력을 봉인하기 전에 공개되어 어느 공장의 합인지 기록이 없습니다. 그 뒤의 수치나"
+            f"{figure_id}: 입력을 봉인하기 전에 공개되어 어느 공장의 합인지 기록이 없습니다. 그 뒤의 수치나"
             " 공장의 하루를 추적하세요",
         )
-    own = sorted({term.unknown.factory for said in sealed[-1].statements for term in said.terms})
-    return _Figure(
-        entry["definition_version"], entry["value"], entry["period"], entry["period_end"], own, entry,
-        verify_chain(ledger),
-    )  # fmt: skip
+    return sealed[-1]
 
 
 def _of_factory(night: Night, name: FigureName) -> _Figure:

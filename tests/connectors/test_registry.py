@@ -35,7 +35,7 @@ class TestLocalRegistry:
     def test_the_committed_history_knows_every_contract_by_its_id(self) -> None:
         registry = LocalRegistry(packaged_folder("avro") / "history")
         assert json.loads(registry.text(1) or "") == contract("energy")
-        assert json.loads(registry.text(14) or "") == contract("profile")
+        assert json.loads(registry.text(22) or "") == contract("profile")
         assert json.loads(registry.latest(ENERGY) or "") == contract("energy")
 
     def test_an_id_or_subject_that_no_file_has_is_denied(self, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Totals of scopes through nights: a closed month's lines become figures, behind the gate, once."""
 
+import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -76,6 +78,28 @@ def test_a_member_finds_its_own_scopes_among_its_kpis(closed: Park) -> None:
     kg = dict(own.filter(pl.col("kpi").str.contains("scope2|transfers")).select("kpi", "value").iter_rows())
     assert kg["co2e_scope2_location_kg"] == pytest.approx(11.0 * 24 * DAYS * GRID)
     assert kg["co2e_transfers_kg"] == 1_250.0
+
+
+def test_a_released_total_leads_back_to_its_bytes_and_they_give_it_again(
+    closed: Park, tmp_path: Path
+) -> None:
+    figure, out = f"park/cluster/*/month/{MONTH}/co2e_scope1_kg@1", tmp_path / "trace.json"
+    asked = ("trace", figure, "--json", out, "--replay", "--source", "archive")
+    answer = closed.hub.run(*asked)
+    assert answer.code == 0, answer.err
+    told = json.loads(out.read_text(encoding="utf-8"))
+    # kg of gas x what a kg of it emits: a's part.
+    line = next(x for x in told["lines"] if x["activity_id"] == "lng" and x["factory"] == closed.a)
+    assert f"{closed.a} adds {line['co2e_kg']!r} kg CO2e" in told["remarks"]
+    assert sum(remark.endswith("kg CO2e") for remark in told["remarks"]) == len(LNG_KG)
+    assert {slice_["topic"].rsplit(".", 1)[1] for slice_ in told["offsets"]} == {"energy", "activities"}
+    assert told["replay"]["equal"]
+
+
+def test_a_withheld_total_is_not_traced(closed: Park) -> None:
+    answer = closed.hub.run("trace", f"park/cluster/*/month/{MONTH}/co2e_transfers_kg@1")
+    assert answer.code == 2
+    assert "is withheld: nothing was published" in answer.err
 
 
 def test_the_same_night_twice_adds_nothing(closed: Park) -> None:
