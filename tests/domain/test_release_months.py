@@ -127,6 +127,19 @@ def test_a_big_newcomer_shows_in_the_mean_of_ten_in_may_and_eleven_in_june_and_a
     assert in_june(9000.0, NO_PERSISTENCE) == "publish"
 
 
+def test_a_group_that_stood_still_for_a_month_does_not_blind_the_gate_to_others() -> None:
+    # Everybody knows that the three had nothing in May: whatever moves by a few per cent, they didn't.
+    past: list[SealedFigure] = []
+    still, working = equal(0.0, "x", "y", "z"), equal(1000.0, "x", "y", "z")
+    b = {"breakdown": "process", "group": "b", "period": "month"}
+    ten = kwh(equal(1000.0, *TEN), breakdown="process", group="a", period="month", start=MAY)
+    assert set(publish([ten, kwh(still, start=MAY, **b)], past).values()) == {"publish"}
+    eleven = {**equal(1000.0, *TEN), "new": 9000.0}
+    june = kwh(eleven, breakdown="process", group="a", period="month", start=JUNE)
+    told = publish([june, kwh(working, start=JUNE, **b)], past)
+    assert told["a energy_kwh month 2026-06"] == "differencing"
+
+
 def test_newcomers_are_admitted_where_the_coming_month_stays_safe() -> None:
     past: list[SealedFigure] = []
     publish([kwh(equal(1000.0, *TEN), period="month", start=MAY)], past)

@@ -42,7 +42,8 @@ def movements(
     found = []
     for (variable, factory, start), before in sorted(months.items()):
         after = months.get((variable, factory, next_month(start)))
-        if after is None:
+        # A month of standstill is not like its neighbours.
+        if after is None or not (before.amount > 0 and after.amount > 0):
             continue
         j, k = columns[before], columns[after]
         least, most = (1 - move) * before.amount, (1 + move) * before.amount
