@@ -19,7 +19,12 @@ COALITION = 2
 def test_nobody_learns_more_in_120_nights_than_protection_allows() -> None:
     park = thirty_one_members(COALITION)
     began = time.perf_counter()
-    gate = Gate(park).run()
+    gate = Gate(park)
+    for night in park.nights():
+        gate.release(night)
+        _say(
+            f"{night.date}: {gate.figures[night.date].height} figures, {time.perf_counter() - began:.0f} s so far"
+        )
     ran = time.perf_counter()
     report = audit(gate.sealed, COALITION, park.policy.persistence_percent)
     _print_summary(gate, report, ran - began, time.perf_counter() - ran)
@@ -35,4 +40,8 @@ def _print_summary(gate: Gate, report: AuditReport, nights_s: float, audit_s: fl
         tightest = min(row.tightest for row in report.rows if row.variable == variable)
         lines.append(f"tightest interval of {variable}: {tightest:.1%} to either side")
     lines.append(f"seconds: {nights_s:.0f} of nights, {audit_s:.0f} of audit")
-    print("\n" + "\n".join(lines))  # noqa: T201 - what `make audit-sim` is for
+    _say("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - what `make audit-sim` is for
