@@ -47,8 +47,8 @@ def figure_name(text: str) -> FigureName:
     """Read the id of a figure that can be traced.
 
     Args:
-        text: `<cluster>/cluster/*/<period>/<start>/<kpi>@<version>`, as the release ledger has it, or
-            `<factory>/<day>/<kpi>`.
+        text: `<cluster>/<breakdown>/<group>/<period>/<start>/<kpi>@<version>`, as the release ledger has it,
+            or `<factory>/<day>/<kpi>`.
 
     Raises:
         OperatorError: UNUSABLE_INPUT: it is neither, no date, or of another KPI.
@@ -56,19 +56,19 @@ def figure_name(text: str) -> FigureName:
     parts = text.split("/")
     if len(parts) == _LEDGER_PARTS and "@" in parts[-1]:
         kpi = parts[-1].partition("@")[0]
-        start, known = parts[4], parts[1:3] == ["cluster", "*"]
+        start = parts[4]
     elif len(parts) == _FACTORY_PARTS:
-        kpi, start, known = parts[2], parts[1], True
+        kpi, start = parts[2], parts[1]
     else:
         raise _no_figure(text)
     try:
         day = date.fromisoformat(start)
     except ValueError as error:
         raise _no_figure(text) from error
-    if kpi not in TRACED or not known:
+    if kpi not in TRACED:
         raise unusable(
-            f"{text}: only totals of a cluster and of a factory in {' and '.join(TRACED)} can be traced",
-            f"{text}: 클러스터와 공장의 {', '.join(TRACED)} 합계만 추적할 수 있습니다",
+            f"{text}: only totals in {' and '.join(TRACED)}, of scopes by month, and statements are traced",
+            f"{text}: {', '.join(TRACED)} 합계, 월별 스코프 합계, 명세만 추적할 수 있습니다",
         )
     if len(parts) == _FACTORY_PARTS:
         return FigureName(text, kpi, day, factory=parts[0])
@@ -115,14 +115,14 @@ class ScopeName:
 
 
 def scope_name(text: str, kpis: Collection[str]) -> ScopeName | None:
-    """Read `<cluster>/cluster/*/month/<first date>/<kpi>@<version>`; null: it is no total of a scope.
+    """Read `<cluster>/<breakdown>/<group>/month/<first date>/<kpi>@<version>`; null: no total of a scope.
 
     Args:
         text: an id.
         kpis: the totals that the carbon ledger tells by month.
     """
     parts = text.split("/")
-    if len(parts) != _LEDGER_PARTS or parts[1:4] != ["cluster", "*", "month"]:
+    if len(parts) != _LEDGER_PARTS or parts[3] != "month":
         return None
     if parts[5].partition("@")[0] not in kpis:
         return None

@@ -22,9 +22,8 @@ def test_nobody_learns_more_in_120_nights_than_protection_allows() -> None:
     gate = Gate(park)
     for night in park.nights():
         gate.release(night)
-        _say(
-            f"{night.date}: {gate.figures[night.date].height} figures, {time.perf_counter() - began:.0f} s so far"
-        )
+        figures, seconds = gate.figures[night.date].height, time.perf_counter() - began
+        _say(f"{night.date}: {figures} figures, {seconds:.0f} s so far")
     ran = time.perf_counter()
     report = audit(gate.sealed, COALITION, park.policy.persistence_percent)
     _print_summary(gate, report, ran - began, time.perf_counter() - ran)
