@@ -11,15 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.trial import FIRST, SECOND, Driver, Ending, History
+from tests.faults.trial import FIRST, SECOND, SECOND_NIGHTS_COMMITS, Driver, Ending, History
 
-# A night commits in this order; a test holds the list against an undisturbed night.
-SECOND_NIGHTS_COMMITS = (
-    "raw_energy", "raw_states", "raw_counts", "raw_orders", "raw_shipments", "raw_safety", "raw_stock",
-    "raw_costs", "facts_history", "facts_energy", "facts_machine", "facts_operations", "activities",
-    "emissions", "emission_lines", "restatements", "emission_statements",
-    "elements_daily", "kpis", "release_inputs", "releases", "ledger_heads", "source_days", "liveness",
-)  # fmt: skip
 READS, PAGES = (1, 12), (1, 5)
 KILLS = [
     *(("commit", number) for number in range(1, len(SECOND_NIGHTS_COMMITS) + 1)),

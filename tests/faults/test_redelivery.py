@@ -46,6 +46,7 @@ class Twice:
         return self.sink.send(topic, once) + self.sink.send(topic, reversed(once))
 
 
+@pytest.mark.faults
 def test_a_history_in_which_every_message_came_twice_gives_the_same_figures_pages_and_ledger(
     archived: History, driver: Driver, tmp_path: Path
 ) -> None:

@@ -403,9 +403,9 @@ def killed_before(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     ("change", "cause"),
     [
         (send_late, "late_data"),
-        (send_correction, "meter_correction"),
-        (send_longer_shift, "profile_change"),
-        (send_acceptance, "suspect_accepted"),
+        pytest.param(send_correction, "meter_correction", marks=pytest.mark.faults),
+        pytest.param(send_longer_shift, "profile_change", marks=pytest.mark.faults),
+        pytest.param(send_acceptance, "suspect_accepted", marks=pytest.mark.faults),
         (None, "method_change"),
     ],
 )

@@ -334,7 +334,8 @@ def test_every_kpi_row_of_the_night_fits_its_contract_and_every_kpi_came_out(dem
     rows = demo.rows("kpis")
     encoder = MessageEncoder(17, json.dumps(contract("kpi")))
     assert all(encoder.encode(row) for row in rows.to_dicts())
-    assert set(rows.filter(level="factory", period="day")["kpi"]) == set(kpi_book().definitions)
+    of_days = {kpi for kpi, versions in kpi_book().definitions.items() if not versions[-1].monthly}
+    assert set(rows.filter(level="factory", period="day")["kpi"]) == of_days
     assert not rows.select(KPIS.key).is_duplicated().any()
 
 
