@@ -9,7 +9,7 @@ from pipelines.domain.outcomes import ExitCode
 from tests.faults.trial import SECOND, History
 
 # A night writes larger files as it goes: leases, Parquet files of raw rows, Delta's log, facts, pages.
-LIMITS_BYTES = (100, 1_000, 40_000)
+LIMITS_BYTES = (pytest.param(100, marks=pytest.mark.faults), 1_000, 40_000)
 
 
 @pytest.mark.parametrize("largest_file_bytes", LIMITS_BYTES)

@@ -174,6 +174,7 @@ def test_offsets_that_were_read_before_they_were_deleted_are_no_gap(meter: Meter
     assert meter.gaps() == []
 
 
+@pytest.mark.faults
 def test_when_everything_unread_was_deleted_the_gap_reaches_to_the_end(meter: Meter) -> None:
     same = meter.incarnation()
     meter.send(range(10, 20))
@@ -201,6 +202,7 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_a_gap_is_recorded(
     assert_the_next_night_is_clean(meter)
 
 
+@pytest.mark.faults
 def test_a_topic_that_was_recreated_and_lost_its_beginning_has_two_gaps(meter: Meter) -> None:
     before = meter.incarnation()
     now = meter.recreate(range(10, 20))
@@ -213,6 +215,7 @@ def test_a_topic_that_was_recreated_and_lost_its_beginning_has_two_gaps(meter: M
     assert_the_next_night_is_clean(meter)
 
 
+@pytest.mark.faults
 def test_a_topic_that_is_recreated_again_continues_from_the_one_before(meter: Meter) -> None:
     meter.recreate(range(3))
     assert meter.night().code == ExitCode.GAP

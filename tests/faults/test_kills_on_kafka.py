@@ -46,7 +46,12 @@ def streamed(own_broker: LocalBroker, driver: Driver, tmp_path_factory: pytest.T
 
 @pytest.mark.parametrize(
     ("place", "number"),
-    [("read", 1), ("read", 9), ("commit", 1), ("page", 5)],
+    [
+        ("read", 1),
+        ("read", 9),
+        pytest.param("commit", 1, marks=pytest.mark.faults),
+        pytest.param("page", 5, marks=pytest.mark.faults),
+    ],
     ids=["at-the-first-read", "while-reading", "files-written-before-the-first-commit", "between-two-pages"],
 )
 def test_the_night_after_a_kill_ends_with_the_bytes_of_an_undisturbed_history(
