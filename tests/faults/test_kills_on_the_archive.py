@@ -20,9 +20,7 @@ KILLS = [
     *(("read", number) for number in READS),
     *(("page", number) for number in PAGES),
 ]
-EVERY_COMMIT = (
-    3  # one commit in three with each change, among them those around the ledger; `make faults`: all
-)
+STRIDE = 3  # between commits that are tried with each change, besides those around the ledger
 SOME = [
     kill
     for kill in KILLS
