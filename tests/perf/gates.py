@@ -58,7 +58,9 @@ def _day(chance: random.Random) -> dict[str, float]:
         "adot_s": apt / 9, "cmt_s": apt / 15, "pmt_s": apt / 12, "pbt_s": (apt + asut + adet) * 1.15,
         "unknown_s": 600.0, "pq": pq, "gq": pq - sq, "sq": sq, "rq": rq, "gp": pq * 0.9, "ip": pq,
         "pru_s*pq": apt * 0.8, "pru_s*gq": apt * 0.8 * (pq - sq) / pq, "energy_kwh": kwh,
-        "co2e_kg": kwh * 0.45, "aoet_s": apt * 1.3, "apwt_s": apt * 1.5, "apat_s": apt * 1.8,
+        "co2e_kg": kwh * 0.45, "co2e_scope1_kg": kwh * 0.2, "co2e_scope2_location_kg": kwh * 0.45,
+        "co2e_scope2_market_kg": kwh * 0.4, "co2e_transfers_kg": kwh * 0.01,
+        "aoet_s": apt * 1.3, "apwt_s": apt * 1.5, "apat_s": apt * 1.8,
         "tbf_s": apt, "ttr_s": apt / 20, "failures": 2, "headcount": round(40 * size), "worked_h": 300 * size,
         "incidents": 1, "cost_krw": pq * 900, "baseline_unit_cost_krw*pq": pq * 950,
         "lead_time_s": due * 1.0e6, "orders_completed": due, "orders_due": due, "orders_on_time": on_time,
@@ -100,6 +102,11 @@ def _contribution(factory: str, definition: Definition, day: Mapping[str, float]
     return Contribution(factory, factory, above, below, sums)
 
 
+def judged_definitions(period: str) -> list[Definition]:
+    """Return what the gate judges of a day or month: no sums of printed totals, of days none of months."""
+    return [d for d in BOOK.newest() if not d.addends and not (d.monthly and period == "day")]
+
+
 def night(
     place: Town, period: Literal["day", "month"], start: date, *, medians: bool = True
 ) -> list[Candidate]:  # fmt: skip
@@ -113,7 +120,7 @@ def night(
     """
     end = start + timedelta(days=31 if period == "month" else 1)
     found = []
-    for definition in BOOK.newest():
+    for definition in judged_definitions(period):
         for (breakdown, group), factories in place.groups.items():
             own = tuple(_contribution(f, definition, place.days[f]) for f in factories)
             statistic = "total" if definition.is_total else "ratio_of_sums"
