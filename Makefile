@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCE ?= kafka
 AS_OF ?=
-WORKERS ?= 3
+WORKERS ?= 2
 AS_OF_FLAG := $(if $(AS_OF),--as-of $(AS_OF),)
 EXTRAS := --extra flows --extra lineage --extra site --extra onramp --extra broker
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
