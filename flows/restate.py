@@ -14,13 +14,13 @@ from prefect.states import Completed
 from flows.tasks import error_lines, failed, run_as_task
 from pipelines.cli import explain, read_clock, read_settings, session
 from pipelines.domain.outcomes import OperatorError
+from pipelines.jobs.asked_periods import month_of
 from pipelines.jobs.factor_tables import FactorFiles
 from pipelines.jobs.opening import open_night
 from pipelines.jobs.reporting import configure_logs, print_summary, telling
 from pipelines.jobs.restatement import (
     RestateReport,
     RestateRequest,
-    month_of,
     restating_under_lease,
     steps_of,
 )

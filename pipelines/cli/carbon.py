@@ -80,11 +80,12 @@ def restate(  # noqa: PLR0913, PLR0917 # the options of the command
     """Restate emissions: new factors or a corrected meter, with the difference split by cause."""
     from pipelines.cli import read_clock, read_settings, session
     from pipelines.jobs import restatement
+    from pipelines.jobs.asked_periods import month_of
     from pipelines.jobs.factor_tables import FactorFiles
     from pipelines.jobs.opening import open_night
     from pipelines.jobs.reporting import print_summary, telling
 
-    months = (restatement.month_of("--from", first), restatement.month_of("--to", last))
+    months = (month_of("--from", first), month_of("--to", last))
     request = restatement.RestateRequest(
         cause, FactorFiles(factors, fuels), adopt, gwp, tuple(meter or ()), *months
     )

@@ -21,6 +21,7 @@ from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.domain.periods import next_month
 from pipelines.domain.rounding import exactly
 from pipelines.domain.units import UnitTable
+from pipelines.jobs.asked_periods import month_of
 from pipelines.jobs.factor_choices import basis_for
 from pipelines.jobs.night import Night
 from pipelines.jobs.peer_estimates import PeerEstimates, electricity_known
@@ -77,7 +78,7 @@ def estimate_asked(
             "--output and --unit belong together: give both, or none to take what machines counted",
             "--output과 --unit은 함께 쓰세요. 둘 다 없으면 설비가 센 수량을 씁니다",
         )
-    month = _month(period)
+    month = month_of("--period", period)
     told = None if quantity is None or unit is None else ToldOutput(quantity, unit)
     return _shown(night, factory, month, told)
 
@@ -103,16 +104,6 @@ def _shown(night: Night, factory: str, month: date, told: ToldOutput | None) -> 
         return pl.DataFrame([about | {"reason": ";".join(codes)}], schema=_SHOWN)
     figures = _figures(night, month, estimates.geography(factory), output, found)
     return pl.DataFrame([about | _cells(month, output, found, made) for made in figures], schema=_SHOWN)
-
-
-def _month(text: str) -> date:
-    try:
-        return date.fromisoformat(f"{text}-01")
-    except ValueError as error:
-        raise _unusable(
-            f"--period {text!r} is no month: write it like 2025-11",
-            f"--period {text!r}은(는) 월이 아닙니다. 2025-11처럼 쓰세요",
-        ) from error
 
 
 def _converted(told: ToldOutput, product: Product | None, month: date) -> Output | None:

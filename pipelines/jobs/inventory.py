@@ -7,9 +7,7 @@ scheme (scheme_inventory), emissions (pipelines.domain.carbon), forms (pipelines
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -27,9 +25,9 @@ from pipelines.domain.emissions.inventory import (
     Stated,
     agrees,
 )
-from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.domain.periods import months_after
+from pipelines.jobs.asked_periods import period_of
 from pipelines.jobs.carbon import Ledger, line_frame
 from pipelines.jobs.carbon_activities import PLACE
 from pipelines.jobs.carbon_statements import Statement, Subject, boundary_of
@@ -104,25 +102,6 @@ def statement_of(night: Night, factory: str, period: str) -> Statement:
     name = f"{night.cluster.cluster}/factory/{factory}/{kind}/{start}"
     subject = Subject("factory", factory, (factory,))
     return Statement(name, subject, kind, start, end, boundary_of(night.cluster, (factory,)))
-
-
-def period_of(period: str) -> tuple[date, date]:
-    """Read a month (`2025-11`) or year (`2025`): its first local date and the first after it.
-
-    Raises:
-        OperatorError: UNUSABLE_INPUT: it is neither.
-    """
-    try:
-        if len(period) == len("2025"):
-            year = int(period)
-            return date(year, 1, 1), date(year + 1, 1, 1)
-        first = datetime.strptime(period, "%Y-%m").replace(tzinfo=ZoneInfo("UTC")).date()
-    except ValueError as error:
-        raise unusable(
-            f"--period {period!r} is no period: write 2025-11 or 2025",
-            f"--period {period!r}은(는) 기간이 아닙니다. 2025-11 또는 2025처럼 쓰세요",
-        ) from error
-    return first, months_after(first, 1)
 
 
 def _stored_lines(

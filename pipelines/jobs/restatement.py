@@ -150,23 +150,6 @@ def restating_under_lease(night: Night, lease_s: float) -> Iterator[None]:
         yield
 
 
-def month_of(option: str, text: str | None) -> date | None:
-    """Read a month of an option, like 2025-11; null: it isn't given.
-
-    Raises:
-        OperatorError: UNUSABLE_INPUT: it is no month.
-    """
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(f"{text}-01")
-    except ValueError as error:
-        raise _unusable(
-            f"{option} {text!r} is no month: write it like 2025-11",
-            f"{option} {text!r}은(는) 월이 아닙니다. 2025-11처럼 쓰세요",
-        ) from error
-
-
 def _check(night: Night, request: RestateRequest) -> None:
     if not request.chooses and not request.meters:
         raise _unusable(
