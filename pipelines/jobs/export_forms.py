@@ -6,7 +6,6 @@ product_exporting, verification).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pipelines.domain.onramp import unusable
 from pipelines.jobs.exporting import Asked, export
@@ -14,10 +13,8 @@ from pipelines.jobs.night import Night
 from pipelines.jobs.product_exporting import export_footprint
 from pipelines.jobs.products import read_footprint
 from pipelines.jobs.scheme_inventory import SchemeChoice
-from pipelines.jobs.verification import write_pack
+from pipelines.jobs.verification import VERIFICATION, write_pack
 from pipelines.publish.product_formats.forms import PRODUCT_FORMS
-
-VERIFICATION: Final = "verification"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ tracing (pipelines.jobs.statement_trace), sampling (pipelines.domain.sampling), 
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -14,14 +15,12 @@ from pipelines.domain.calibration import with_calibration
 from pipelines.domain.carbon.entries import METER
 from pipelines.domain.carbon.used_factors import ids_of, without_source
 from pipelines.domain.onramp import unusable
-from pipelines.domain.outcomes import ExitCode, OperatorError
 from pipelines.domain.sampling import readings_of_hours, sampled_hours, with_devices
-from pipelines.domain.trace import StatementTrace, statement_name
-from pipelines.jobs.exporting import MissingFieldsError
-from pipelines.jobs.history import unknown_factory
-from pipelines.jobs.inventory import period_of
+from pipelines.domain.trace import StatementName, StatementTrace
+from pipelines.jobs.exporting import refuse_missing
+from pipelines.jobs.inventory import statement_of
 from pipelines.jobs.night import Night
-from pipelines.jobs.profiles import Profiles, read_profiles, unnested
+from pipelines.jobs.profiles import Profiles, unnested
 from pipelines.jobs.statement_trace import TracedStatement, trace_statement
 from pipelines.jobs.trace import altered_file
 from pipelines.publish.private_files import write_private
@@ -36,6 +35,7 @@ _READING = (
     "length_s", "sequence", "record_timestamp", "topic", "partition", "offset", "index", "schema_id",
 )  # fmt: skip
 _FOLDER_MODE = 0o700
+VERIFICATION: Final = "verification"
 
 
 def write_pack(night: Night, factory: str, period: str, out: Path, seed: int, per_meter: int) -> Path:
@@ -59,9 +59,7 @@ def write_pack(night: Night, factory: str, period: str, out: Path, seed: int, pe
     if trace.damaged:
         row = trace.files.filter(path=trace.damaged[0]).row(0, named=True)
         raise altered_file(row["table"], row["path"])
-    missing = _missing(traced)
-    if missing:
-        raise _refusal(factory, period, missing)
+    refuse_missing(_missing(traced), VERIFICATION, f"{factory}, {period}")
     files = pack_files(_pack(night, traced, seed, per_meter))
     folder = out / f"verification-{factory}-{period}"
     _write_folder(folder, files)
@@ -69,16 +67,13 @@ def write_pack(night: Night, factory: str, period: str, out: Path, seed: int, pe
 
 
 def _traced(night: Night, factory: str, period: str) -> TracedStatement:
-    start, _ = period_of(period)
-    if read_profiles(night).latest().filter(factory=factory).is_empty():
-        raise unknown_factory(night.store, factory)
-    kind = "year" if len(period) == len("2025") else "month"
-    statement_id = f"{night.cluster.cluster}/factory/{factory}/{kind}/{start}"
-    stored = night.store.open(EMISSION_STATEMENTS).scan().filter(pl.col("statement_id") == statement_id)
-    name = statement_name(statement_id)
-    if name is None or stored.head(1).collect().is_empty():
-        raise _refusal(factory, period, [("a statement of the period", "해당 기간의 명세")])
-    return trace_statement(night, name)
+    one = statement_of(night, factory, period)
+    stored = night.store.open(EMISSION_STATEMENTS).scan().filter(pl.col("statement_id") == one.statement_id)
+    if stored.head(1).collect().is_empty():
+        refuse_missing(
+            [("a statement of the period", "해당 기간의 명세")], VERIFICATION, f"{factory}, {period}"
+        )
+    return trace_statement(night, StatementName(one.statement_id, one.statement_id, None))
 
 
 def _missing(traced: TracedStatement) -> list[tuple[str, str]]:
@@ -96,17 +91,6 @@ def _missing(traced: TracedStatement) -> list[tuple[str, str]]:
     found += [(f"why {one} has no emissions", f"{one}의 배출량이 없는 까닭") for one in silent]
     lost = trace.activities.filter(source=METER).height and trace.readings.is_empty()
     return [*found, ("readings of the meters", "계량기 검침값")] if lost else found
-
-
-def _refusal(factory: str, period: str, missing: list[tuple[str, str]]) -> MissingFieldsError:
-    return MissingFieldsError([
-        OperatorError(
-            f"verification of {factory}, {period}: missing: {english}",
-            f"verification, {factory}, {period}: 누락: {korean}",
-            ExitCode.MANDATORY_MISSING,
-        )
-        for english, korean in missing
-    ])  # fmt: skip
 
 
 def _pack(night: Night, traced: TracedStatement, seed: int, per_meter: int) -> Pack:
@@ -131,7 +115,7 @@ def _pack(night: Night, traced: TracedStatement, seed: int, per_meter: int) -> P
         "sample_readings": _sample_readings(night, traced, meters, sample),
     }
     settings = {
-        "format": "verification",
+        "format": VERIFICATION,
         "verification": UNVERIFIED,
         "statement_id": head["statement_id"],
         "version": head["version"],
