@@ -4,6 +4,7 @@ Belongs here: which declaration holds, its inputs as a type. Does not belong her
 (pipelines.jobs.products), what a footprint makes of them (pipelines.domain.emissions.product_footprint).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -39,7 +40,7 @@ def declarations(rows: pl.DataFrame, factory: str, before: datetime) -> dict[str
     """Return what holds of a factory's products just before an instant.
 
     Of a product the newest declaration counts; of two of one instant the higher sequence, then the later
-    record.
+    record, then the greater content.
 
     Args:
         rows: of raw_products.
@@ -47,10 +48,16 @@ def declarations(rows: pl.DataFrame, factory: str, before: datetime) -> dict[str
         before: end of the period [UTC]; what begins then or later doesn't hold yet.
     """
     begun = rows.filter((pl.col("factory") == factory) & (pl.col("valid_from") < before))
-    newest = begun.sort("product", "valid_from", "sequence", "record_timestamp").unique(
-        ["product"], keep="last", maintain_order=True
+    order = ("product", "valid_from", "sequence", "record_timestamp")
+    oldest_first = sorted(
+        begun.iter_rows(named=True), key=lambda row: (*(row[n] for n in order), _content(row))
     )
-    return {row["product"]: _declaration(row) for row in newest.iter_rows(named=True)}
+    return {row["product"]: _declaration(row) for row in oldest_first}
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    said = {name: row[name] for name in (*_DESCRIBED, "mass_kg_per_unit", "inputs", "inputs_complete")}
+    return json.dumps(said, sort_keys=True)
 
 
 def _declaration(row: Mapping[str, Any]) -> Declaration:

@@ -117,3 +117,10 @@ def test_the_newest_declaration_before_the_periods_end_holds_whatever_the_order(
     assert found["gear"].mass_kg_per_unit == 1.35
     assert found["gear"].inputs == (STEEL,)
     assert found["gear"].described == {"name": "Gear"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_declarations_of_one_record_the_greater_content_holds_whatever_the_order(order: int) -> None:
+    rows = [declared(name="A"), declared(name="B")][::order]
+    found = declarations(pl.DataFrame(rows), "f1", datetime(2025, 12, 1, tzinfo=UTC))
+    assert found["gear"].described == {"name": "B"}
