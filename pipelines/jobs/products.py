@@ -6,6 +6,7 @@ here: shares (pipelines.domain.emissions.allocation), lines of the ledger (inven
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from fractions import Fraction
 from typing import Any
@@ -23,7 +24,7 @@ from pipelines.domain.emissions.allocation import (
     machine_times,
     shares,
 )
-from pipelines.domain.emissions.inventory import Inventory
+from pipelines.domain.emissions.inventory import Inventory, InventoryLine
 from pipelines.domain.emissions.product_footprint import METHODS, ProductFootprint
 from pipelines.domain.onramp import unusable
 from pipelines.domain.outcomes import ExitCode, OperatorError
@@ -37,6 +38,29 @@ from pipelines.reference.tables import units as unit_rows
 from pipelines.schemas.tables import ELEMENTS_DAILY, RAW
 
 Products = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Production:
+    """What a factory made in a period.
+
+    Args:
+        outputs: by product, sorted.
+        products: what profiles say of each.
+        declared: what the factory declares of some.
+    """
+
+    outputs: tuple[ProductOutput, ...]
+    products: Products
+    declared: Mapping[str, Declaration]
+
+    def said_of(self, product: str) -> Declaration:
+        """Return what is declared of a product: nothing, if it isn't."""
+        return self.declared.get(product, Declaration(product))
+
+    def class_of(self, product: str) -> str | None:
+        """Return what a product may be compared with; null: no profile lists it."""
+        return self.products.get(product, {}).get("product_class")
 
 
 def read_footprint(night: Night, factory: str, product: str, period: str, method: str) -> ProductFootprint:
@@ -77,36 +101,46 @@ def read_footprints(night: Night, factory: str, period: str, method: str) -> lis
     inventory = read_inventory(night, factory, period, {})
     if not inventory.lines:
         raise _nothing_to_share(factory, period)
-    said = declared(night, inventory)
-    outputs = read_outputs(night, inventory, said)
-    if missing := gaps(outputs, method):
+    made = read_production(night, inventory)
+    if missing := gaps(made.outputs, method):
         raise _not_allocable(factory, period, method, missing)
-    given = shares(outputs, method)
+    given = shares(made.outputs, method)
     parts = allocate(inventory.lines, given)
-    products = products_of(night, inventory)
     return [
-        ProductFootprint(
-            cluster=inventory.cluster,
-            factory=factory,
-            organisation=inventory.organisation,
-            product=one.product,
-            unit=one.unit or "",
-            product_class=products.get(one.product, {}).get("product_class") or "",
-            mass_kg_per_unit=one.mass_kg_per_unit,
-            described=said.get(one.product, Declaration(one.product)).described or {},
-            start=inventory.start,
-            end=inventory.end,
-            quantity=one.quantity or 0.0,
-            allocation=method,
-            share=given[one.product],
-            lines=parts[one.product],
-            inputs=said.get(one.product, Declaration(one.product)).inputs,
-            inputs_complete=said.get(one.product, Declaration(one.product)).inputs_complete,
-            factors=inventory.factors,
-            known_at=inventory.known_at,
-        )
-        for one in outputs
+        _footprint(inventory, made, one, method, given[one.product], parts[one.product])
+        for one in made.outputs
     ]
+
+
+def _footprint(
+    inventory: Inventory,
+    made: Production,
+    one: ProductOutput,
+    method: str,
+    share: Fraction,
+    lines: tuple[InventoryLine, ...],
+) -> ProductFootprint:
+    said = made.said_of(one.product)
+    return ProductFootprint(
+        cluster=inventory.cluster,
+        factory=inventory.factories[0],
+        organisation=inventory.organisation,
+        product=one.product,
+        unit=one.unit or "",
+        product_class=made.class_of(one.product) or "",
+        mass_kg_per_unit=one.mass_kg_per_unit,
+        described=said.described or {},
+        start=inventory.start,
+        end=inventory.end,
+        quantity=one.quantity or 0.0,
+        allocation=method,
+        share=share,
+        lines=lines,
+        inputs=said.inputs,
+        inputs_complete=said.inputs_complete,
+        factors=inventory.factors,
+        known_at=inventory.known_at,
+    )
 
 
 def listed(night: Night, factory: str, period: str) -> pl.DataFrame:
@@ -115,27 +149,27 @@ def listed(night: Night, factory: str, period: str) -> pl.DataFrame:
     Raises:
         OperatorError: UNUSABLE_INPUT: no such factory or period.
     """
-    inventory = read_inventory(night, factory, period, {})
-    said, products = declared(night, inventory), products_of(night, inventory)
-    outputs = read_outputs(night, inventory, said)
-    lacking = {method: {g.product: g.reason for g in gaps(outputs, method)} for method in METHODS}
+    made = read_production(night, read_inventory(night, factory, period, {}))
+    lacking = {method: {g.product: g.reason for g in gaps(made.outputs, method)} for method in METHODS}
     rows = [
         {
             "product": one.product,
             "unit": one.unit,
-            "product_class": products.get(one.product, {}).get("product_class"),
-            "name": (said[one.product].described or {}).get("name") if one.product in said else None,
+            "product_class": made.class_of(one.product),
+            "name": (made.said_of(one.product).described or {}).get("name"),
             "good_output": one.quantity,
             "mass_kg_per_unit": one.mass_kg_per_unit,
             "machine_h": float(ran_s / 3600) if isinstance(ran_s := one.machine_time_s, Fraction) else None,
-            "inputs": len(said[one.product].inputs) if one.product in said else None,
-            "inputs_complete": said[one.product].inputs_complete if one.product in said else None,
+            "inputs": len(made.declared[one.product].inputs) if one.product in made.declared else None,
+            "inputs_complete": made.declared[one.product].inputs_complete
+            if one.product in made.declared
+            else None,
             **{
                 f"{method}_lacks": lacking[method].get(one.product) or lacking[method].get(OF_ALL)
                 for method in METHODS
             },
         }
-        for one in outputs
+        for one in made.outputs
     ]
     return pl.DataFrame(rows, schema=_LISTED, orient="row")
 
@@ -168,53 +202,48 @@ def _shortened(exact: Fraction | None) -> float | None:
     return None if exact is None else float(f"{float(exact):.6g}")
 
 
-def declared(night: Night, inventory: Inventory) -> dict[str, Declaration]:
-    """Return what the factory says of its products at the end of an inventory's period."""
-    rows = night.store.open(RAW["products"]).scan().collect()
-    return declarations(rows, inventory.factories[0], _end_of(night, inventory))
+def read_production(night: Night, inventory: Inventory) -> Production:
+    """Read what a factory made in an inventory's period, and what it says of it.
 
-
-def products_of(night: Night, inventory: Inventory) -> Products:
-    """Return the products that profiles list before an inventory's period ends, each as the newest says."""
-    begun = read_profiles(night).rows.filter(
-        pl.col("factory") == inventory.factories[0], pl.col("valid_from") < _end_of(night, inventory)
-    )
-    oldest_first = unnested(begun.sort("valid_from"), "products")
-    return {row["product"]: row for row in oldest_first.iter_rows(named=True)}
-
-
-def read_outputs(night: Night, inventory: Inventory, said: Mapping[str, Declaration]) -> list[ProductOutput]:
-    """Return what a factory made in an inventory's period, by product.
-
-    A product that passes several machines counts at each of them, as in every KPI per unit.
+    A product that passes several machines counts at each of them, as in every KPI per unit. Profiles and
+    declarations count that begin before the period ends, in the factory's zone: of each product the newest.
     """
+    factory, profiles = inventory.factories[0], read_profiles(night)
+    zone: str = profiles.latest().filter(factory=factory)["zone"][0]
+    ends = datetime.combine(inventory.end, time(), ZoneInfo(zone)).astimezone(UTC)
+    begun = profiles.rows.filter(pl.col("factory") == factory, pl.col("valid_from") < ends)
+    products = {
+        row["product"]: row for row in unnested(begun.sort("valid_from"), "products").iter_rows(named=True)
+    }
+    said = declarations(night.store.open(RAW["products"]).scan().collect(), factory, ends)
     elements = (
         night.store.open(ELEMENTS_DAILY)
         .scan()
-        .filter(pl.col("day").is_between(inventory.start, inventory.end, closed="left"))
-        .filter(factory=inventory.factories[0])
+        .filter(pl.col("day").is_between(inventory.start, inventory.end, closed="left"), factory=factory)
         .collect()
     )
-    products, table = products_of(night, inventory), UnitTable(unit_rows())
+    return Production(_outputs(elements, products, said), products, said)
+
+
+def _outputs(
+    elements: pl.DataFrame, products: Products, said: Mapping[str, Declaration]
+) -> tuple[ProductOutput, ...]:
+    table, times = UnitTable(unit_rows()), machine_times(_machine_days(elements))
     good: dict[str, list[float | None]] = {}
-    for product, quantity in (
-        elements.filter(element="gq")
-        .sort("product", "machine", "day")
-        .select("product", "quantity")
-        .iter_rows()
-    ):
+    counted = elements.filter(element="gq").sort("product", "machine", "day")
+    for product, quantity in counted.select("product", "quantity").iter_rows():
         good.setdefault(product, []).append(quantity)
-    times = machine_times(_machine_days(elements))
-    return [
+    units = {product: products[product]["unit"] if product in products else None for product in good}
+    return tuple(
         ProductOutput(
             product,
-            products.get(product, {}).get("unit"),
+            units[product],
             None if None in quantities else exact_total(quantities),
-            _mass(products.get(product, {}).get("unit"), said.get(product), table),
+            _mass(units[product], said.get(product), table),
             times.get(product),
         )
         for product, quantities in sorted(good.items())
-    ]
+    )
 
 
 def _machine_days(elements: pl.DataFrame) -> list[MachineDay]:
@@ -236,12 +265,6 @@ def _mass(unit: str | None, said: Declaration | None, table: UnitTable) -> float
     if itself is not None:
         return float(itself)
     return None if said is None else said.mass_kg_per_unit
-
-
-def _end_of(night: Night, inventory: Inventory) -> datetime:
-    """Return the instant at which an inventory's period ends in its factory's zone."""
-    zone: str = read_profiles(night).latest().filter(factory=inventory.factories[0])["zone"][0]
-    return datetime.combine(inventory.end, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 def _not_allocable(factory: str, period: str, method: str, missing: tuple[Gap, ...]) -> OperatorError:
