@@ -54,6 +54,17 @@ def read_sealed(night: Night) -> tuple[SealedFigure, ...]:
     return tuple(opened(key, night.cluster.cluster, row) for row in rows_in_force(night.store))
 
 
+def read_newest_sealed(night: Night, figure_id: str) -> SealedFigure | None:
+    """Return a figure's newest inputs that are in force; null: none were sealed.
+
+    Raises:
+        OperatorError: SETTINGS: no key; INCONSISTENT: they don't open.
+    """
+    key = required_key(night)
+    own = [row for row in rows_in_force(night.store) if row["figure_id"] == figure_id]
+    return opened(key, night.cluster.cluster, own[-1]) if own else None
+
+
 def append_sealed(night: Night, sealed: Sequence[SealedFigure], head: str) -> int:
     """Seal a night's inputs, each only if it differs from the newest in force of its figure.
 

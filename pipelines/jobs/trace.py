@@ -30,7 +30,7 @@ from pipelines.jobs.factor_choices import Choices
 from pipelines.jobs.facts import FactoryDayPlan, stretches_of
 from pipelines.jobs.night import Night
 from pipelines.jobs.profiles import Profiles, read_profiles, unnested
-from pipelines.jobs.sealed_inputs import read_sealed
+from pipelines.jobs.sealed_inputs import read_newest_sealed
 from pipelines.reference.kpis import kpi_book
 from pipelines.reference.tables import emission_factors
 from pipelines.schemas.tables import (
@@ -236,15 +236,15 @@ def judged_by(night: Night, figure_id: str) -> SealedFigure:
     Raises:
         OperatorError: UNUSABLE_INPUT: it was released before inputs were sealed.
     """
-    sealed = [one for one in read_sealed(night) if one.figure_id == figure_id]
-    if not sealed:
+    sealed = read_newest_sealed(night, figure_id)
+    if sealed is None:
         raise unusable(
             f"{figure_id} was released before inputs were sealed: whose figures it adds up isn't recorded;"
             " trace a later figure, or a factory's day",
             f"{figure_id}: 입력을 봉인하기 전에 공개되어 어느 공장의 합인지 기록이 없습니다. 그 뒤의 수치나"
             " 공장의 하루를 추적하세요",
         )
-    return sealed[-1]
+    return sealed
 
 
 def _of_factory(night: Night, name: FigureName) -> _Figure:
