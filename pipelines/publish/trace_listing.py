@@ -111,14 +111,21 @@ def statement_tables(trace: StatementTrace, replay: Replay | None) -> list[Table
         _frame("choices of factors", trace.choices, trace.choices.columns),
         _rows("offsets", trace.ranges()),
         _frame("files", trace.files, ("table", *_OF_FILES)),
+        *_common(trace, replay),
+    ]
+    return [table for table in tables if table.row_count]
+
+
+def _common(trace: Trace | StatementTrace, replay: Replay | None) -> list[Table]:
+    """Return what traces of both kinds end with."""
+    tables = [
         _frame("dead letters that were replayed", trace.letters, trace.letters.columns),
         _frame("decisions on suspects", trace.decisions, trace.decisions.columns),
         _facts_of("versions", trace.versions.items()),
     ]
     if replay is not None:
-        tables.append(_facts_of("replay", _outcome(replay)))
-        tables.append(_rows("offsets that are gone", replay.gone))
-    return [table for table in tables if table.row_count]
+        tables += [_facts_of("replay", _outcome(replay)), _rows("offsets that are gone", replay.gone)]
+    return tables
 
 
 def _replayed(replay: Replay) -> dict[str, object]:
@@ -151,13 +158,8 @@ def trace_tables(trace: Trace, replay: Replay | None) -> list[Table]:
         _frame("factors", trace.factors, _OF_FACTORS),
         _rows("offsets", trace.ranges()),
         _frame("files of raw_energy", trace.files, _OF_FILES),
-        _frame("dead letters that were replayed", trace.letters, trace.letters.columns),
-        _frame("decisions on suspects", trace.decisions, trace.decisions.columns),
-        _facts_of("versions", trace.versions.items()),
+        *_common(trace, replay),
     ]
-    if replay is not None:
-        tables.append(_facts_of("replay", _outcome(replay)))
-        tables.append(_rows("offsets that are gone", replay.gone))
     return [table for table in tables if table.row_count]
 
 
