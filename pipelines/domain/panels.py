@@ -9,8 +9,9 @@ the figure stays on the panel that it had.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, NamedTuple, cast
 
@@ -53,7 +54,8 @@ class Panel(NamedTuple):
     kept: bool = False
 
 
-Admits = Callable[[Candidate, Candidate], bool]
+Admitted = Callable[[Sequence[tuple[Candidate, Candidate]]], AbstractSet[str]]
+"""Of figures with newcomers and the same without: the ids of those that newcomers may enter."""
 
 
 class PanelBook:
@@ -76,39 +78,69 @@ class PanelBook:
         """Return the panel that a night chose for a figure's month; null: none has."""
         return self._decided[_family(comparison)].get(comparison.period.month)
 
-    def of(self, wide: Comparison, figures: FactoryFigures, admits: Admits) -> Panel:
-        """Return a month's panel, deciding it where no night has.
+    def of(
+        self, wide: Sequence[Comparison], figures: FactoryFigures, admitted: Admitted
+    ) -> Mapping[str, Panel]:
+        """Return the panels of a period's figures by figure_id, deciding those that no night has.
 
         Args:
-            wide: a figure of the month with everybody who may enter.
+            wide: figures of one period with everybody who may enter.
             figures: rows of the month before, and of its days.
-            admits: says whether newcomers may enter.
+            admitted: says which figures newcomers may enter.
         """
-        decided, month = self._decided[_family(wide)], wide.period.month
-        if month not in decided:
-            earlier = max((m for m in decided if m < month), default=None)
-            before = wide.panel if earlier is None else decided[earlier].factories
-            decided[month] = _decide(wide, before, figures, admits)
-        return decided[month]
+        open_cases = []
+        for comparison in wide:
+            decided, month = self._decided[_family(comparison)], comparison.period.month
+            if month not in decided:
+                earlier = max((m for m in decided if m < month), default=None)
+                before = comparison.panel if earlier is None else decided[earlier].factories
+                open_cases.append(_Case.of(comparison, before, figures))
+        coming = [case.coming for case in open_cases if case.coming is not None]
+        enter = admitted(coming) if coming else frozenset()
+        for case in open_cases:
+            month = case.wide.period.month
+            self._decided[_family(case.wide)][month] = case.panel(enter)
+        return {c.figure_id: self._decided[_family(c)][c.period.month] for c in wide}
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A figure whose panel isn't decided yet.
+
+    Args:
+        wide: with everybody who may enter.
+        common: who stays; empty: nobody does.
+        coming: the coming month with newcomers and without; null: newcomers have nothing to be foreseen by.
+    """
+
+    wide: Comparison
+    common: tuple[str, ...]
+    coming: tuple[Candidate, Candidate] | None
+
+    @classmethod
+    def of(cls, wide: Comparison, before: tuple[str, ...], figures: FactoryFigures) -> "_Case":
+        """Foresee the coming month where newcomers meet others."""
+        common = tuple(sorted(set(wide.panel) & set(before)))
+        newcomers = tuple(sorted(set(wide.panel) - set(before)))
+        if not newcomers or not common:
+            return cls(wide, (), None)
+        foreseen = _Foreseen(wide, figures)
+        entering = [c for factory in newcomers if (c := foreseen.newcomer(factory)) is not None]
+        if len(entering) < len(newcomers):
+            return cls(wide, common, None)
+        staying = foreseen.staying(common)
+        with_all = foreseen.month(wide.panel, [*staying, *entering])
+        return cls(wide, common, (with_all, foreseen.month(common, staying)))
+
+    def panel(self, enter: AbstractSet[str]) -> Panel:
+        """Return who it is."""
+        if not self.common or (self.coming is not None and self.coming[0].figure_id in enter):
+            return Panel(self.wide.panel)
+        return Panel(self.common, kept=True)
 
 
 def _family(comparison: Comparison) -> Family:
     return Family(comparison.breakdown, comparison.group, comparison.definition.key)
-
-
-def _decide(wide: Comparison, before: tuple[str, ...], figures: FactoryFigures, admits: Admits) -> Panel:
-    common = tuple(sorted(set(wide.panel) & set(before)))
-    newcomers = tuple(sorted(set(wide.panel) - set(before)))
-    if not newcomers or not common:
-        return Panel(wide.panel)
-    foreseen = _Foreseen(wide, figures)
-    entering = [foreseen.newcomer(factory) for factory in newcomers]
-    if all(c is not None for c in entering):
-        staying = foreseen.staying(common)
-        with_all = foreseen.month(wide.panel, [*staying, *(c for c in entering if c is not None)])
-        if admits(with_all, foreseen.month(common, staying)):
-            return Panel(wide.panel)
-    return Panel(common, kept=True)
 
 
 class _Foreseen:

@@ -21,7 +21,7 @@ from pipelines.domain.disclosure.composing import composed, judge_composed
 from pipelines.domain.disclosure.exposure import SealedFigure
 from pipelines.domain.disclosure.figure_rules import judge_contributions, rules_of
 from pipelines.domain.disclosure.ledger import FIGURE_SCHEMA
-from pipelines.domain.disclosure.release import ALL_CHECKS, Checks, ReleaseRules, admits, judge
+from pipelines.domain.disclosure.release import ALL_CHECKS, Checks, ReleaseRules, admitted, judge
 from pipelines.domain.kpi_formulas import Catalogue, Definition, Element
 from pipelines.domain.panels import PANEL_KEPT, PanelBook
 from pipelines.domain.peer_groups import (
@@ -146,7 +146,7 @@ class _Offering:
         checks: Checks,
     ) -> None:
         self._scene, self._figures, self._panels, self._month = scene, figures, panels, month
-        self._admits = partial(admits, past=past, rules=rules, checks=checks)
+        self._admitted = partial(admitted, past=past, rules=rules, checks=checks)
         self._fixed = checks.fixed_panel
         self._processes = dict(scene.processes.select("factory", _PROCESS).drop_nulls().iter_rows())
         self._holdings = cache(partial(holdings_on, scene.cluster))
@@ -155,31 +155,39 @@ class _Offering:
 
     def of(self, period: Period) -> Iterator[Prospect]:
         """Return every candidate of a period."""
+        offered = list(self._offered(period))
+        for now in self._on_panels(
+            [c for definition, policy in offered for c in self._of_groups(period, definition, policy)]
+        ):
+            found = level(self._figures, now)
+            if found is not None:
+                yield found
+            if found is not None and period.name != "day":
+                yield from self._trend(now)
+        for definition, policy in offered:
+            yield from self._of_named(period, definition, policy)
+
+    def _offered(self, period: Period) -> Iterator[tuple[Definition, ClassPolicy]]:
+        """Return what the policy releases of a period."""
         limits = self._scene.cluster.policy
         for definition in self._scene.catalogue.values():
             policy = limits.classes.get(definition.disclosure_class)
             released = policy is not None and definition.kpi not in limits.not_released
             judged = not definition.addends  # what adds printed totals only is not for the gate
             if policy is not None and released and judged and self._is_due(period, policy):
-                yield from self._of_groups(period, definition, policy)
-                yield from self._of_named(period, definition, policy)
+                yield definition, policy
 
     def _is_due(self, period: Period, policy: ClassPolicy) -> bool:
         return period.name in policy.periods and shown_from(period.end, policy) <= self._scene.today
 
-    def _of_groups(self, period: Period, definition: Definition, policy: ClassPolicy) -> Iterator[Prospect]:
+    def _of_groups(self, period: Period, definition: Definition, policy: ClassPolicy) -> Iterator[Comparison]:
+        """Return the comparisons in groups in which somebody shares the figure, with all who may enter."""
         for group in self._groups(period):
             if definition.breakdown == _PROCESS and _PROCESS not in group.breakdown.split("-"):
                 continue
             wide = self._comparison(period, definition, group, policy)
-            if not self._figures.of(period, definition).keys() & set(wide.panel):
-                continue  # nobody shares it: nothing to decide a panel for
-            now = self._on_panel(wide)
-            found = level(self._figures, now)
-            if found is not None:
-                yield found
-            if found is not None and period.name != "day":
-                yield from self._trend(now)
+            if self._figures.of(period, definition).keys() & set(wide.panel):
+                yield wide
 
     def _trend(self, now: Comparison) -> Iterator[Prospect]:
         """Return the trend of a group that there was a period before."""
@@ -243,14 +251,13 @@ class _Offering:
             coarsening=policy.coarsening,
         )
 
-    def _on_panel(self, wide: Comparison) -> Comparison:
-        """Fix a figure to its month's panel."""
+    def _on_panels(self, wide: Sequence[Comparison]) -> list[Comparison]:
+        """Fix figures of a period to its month's panels."""
         if not self._fixed:
-            return wide
-        panel = self._panels.of(wide, self._figures, self._admits)
-        if panel.kept:
-            self.kept.add(wide.figure_id)
-        return replace(wide, panel=panel.factories)
+            return list(wide)
+        panels = self._panels.of(wide, self._figures, self._admitted)
+        self.kept |= {figure_id for figure_id, panel in panels.items() if panel.kept}
+        return [replace(c, panel=panels[c.figure_id].factories) for c in wide]
 
 
 def _composed(

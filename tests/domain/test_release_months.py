@@ -11,7 +11,7 @@ from pipelines.domain.disclosure.enduring import movements
 from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
 from pipelines.domain.disclosure.months import cut_short
-from pipelines.domain.disclosure.release import Checks, admits
+from pipelines.domain.disclosure.release import Checks, admitted
 from tests.domain.release_night import ALL, Amounts, equal, kwh, night, outcome, rules
 
 TEN = [f"f{i}" for i in range(10)]
@@ -148,9 +148,12 @@ def test_newcomers_are_admitted_where_the_coming_month_stays_safe() -> None:
     def with_newcomer(amount: float) -> Candidate:
         return kwh({**equal(1000.0, *TEN), "new": amount}, period="month", start=JUNE)
 
-    assert admits(with_newcomer(1000.0), common, past, rules(night=2))
-    assert not admits(with_newcomer(9000.0), common, past, rules(night=2))
-    assert admits(with_newcomer(9000.0), common, past, rules(night=2), NO_PERSISTENCE)
+    def enter(amount: float, checks: Checks = ALL) -> frozenset[str]:
+        return admitted([(with_newcomer(amount), common)], past, rules(night=2), checks)
+
+    assert enter(1000.0) == {common.figure_id}
+    assert enter(9000.0) == set()
+    assert enter(9000.0, NO_PERSISTENCE) == {common.figure_id}
 
 
 def test_where_amounts_moved_more_than_expected_the_smallest_possible_move_is_taken() -> None:

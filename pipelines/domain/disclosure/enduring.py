@@ -86,17 +86,24 @@ class EnduringProber:
         """Return what a demand lacks under the present choice; null: it is fulfilled."""
         if isinstance(demand, CoalitionDemand) and self._prober(self._usual).is_proven(demand):
             return None
-        if isinstance(demand, Demand):
-            demand = CoalitionDemand(demand.terms, (demand.attacker.known,), 1, demand.down, demand.up)
-            members: tuple[int, ...] = (0,)
-        else:
-            members = ()
         for sign, need in ((1, demand.up), (-1, demand.down)):
             scaled = need * self.scale
-            breach = self._find(demand, sign * scaled, members, set()) if scaled > MISSED else None
+            if scaled <= MISSED:
+                continue
+            if isinstance(demand, CoalitionDemand):
+                breach = self._find(demand, sign * scaled, (), set())
+            else:
+                breach = self._lacks(demand, sign * scaled)
             if breach is not None:
                 return breach
         return None
+
+    def _lacks(self, demand: Demand, need: float) -> Breach | None:
+        """Return what a demand lacks towards one attacker."""
+        steps = self.steps_of(demand.attacker)
+        if steps is None or self._prober(steps).witness(demand, demand.attacker, need) is not None:
+            return None
+        return Breach(demand, need)
 
     def _find(
         self, demand: CoalitionDemand, need: float, members: tuple[int, ...], seen: set[frozenset[int]]

@@ -190,20 +190,23 @@ class Prober:
         ]
         return math.fsum(sides)
 
-    def witness(self, demand: CoalitionDemand, attacker: Attacker, need: float) -> frozenset[int] | None:
+    def witness(
+        self, demand: Demand | CoalitionDemand, attacker: Attacker, need: float
+    ) -> frozenset[int] | None:
         """Return the columns that a deviation moves which meets a need (scaled); null: there is none.
 
         First the holding is moved as far as all its amounts go together: that answers for its other periods
         too, and for those who make up for it.
 
         Args:
-            demand: of one holding.
+            demand: of one holding; to a given attacker nothing is moved farther than it asks.
             attacker: to whom.
             need: by how much its sum must be able to deviate; negative: downwards.
         """
-        stretch = self._stretched(demand, attacker, need)
-        if stretch is not None:
-            return stretch.columns
+        if isinstance(demand, CoalitionDemand):
+            stretch = self._stretched(demand, attacker, need)
+            if stretch is not None:
+                return stretch.columns
         found = self._witness(Demand(demand.terms, attacker, demand.down, demand.up), need)
         return None if found is None else frozenset(_bits(found.columns))
 

@@ -101,36 +101,44 @@ def judge(
     return night.decide()
 
 
-def admits(
-    wide: Candidate,
-    common: Candidate,
+def admitted(
+    coming: Sequence[tuple[Candidate, Candidate]],
     past: Sequence[SealedFigure],
     rules: ReleaseRules,
     checks: Checks = ALL_CHECKS,
-) -> bool:
-    """Say whether newcomers may enter a figure's panel in the coming month.
+) -> frozenset[str]:
+    """Say which figures' panels newcomers may enter in the coming month.
 
-    They may if nothing is lost that could be published without them, to attackers who know the months before
-    and that amounts move little.
+    They may where nothing is lost that could be published without them, to attackers who know the months
+    before and that amounts move little. All figures are judged beside each other, as they will be then.
 
     Args:
-        wide: the coming month's figure with newcomers, as far as it can be foreseen: who stays has again what
-            the last closed month had, a newcomer its mean day times the days of the month.
-        common: the same without them.
+        coming: the coming month's figures with newcomers, as far as they can be foreseen (who stays has again
+            what the last closed month had, a newcomer its mean day times the days of the month), and the same
+            without them.
         past: all that was decided before and is in force, oldest first.
         rules: by what.
         checks: all, but in tests.
+
+    Returns:
+        Their ids.
     """
-    if not checks.persistence:
-        return True
-    # A night asks this of every figure with newcomers: what other variables said would be read each time.
-    variables = {t.subject.variable for t in tellings_of(wide, rules.elements)}
+    wide = [with_newcomers for with_newcomers, _ in coming]
+    everything = frozenset(candidate.figure_id for candidate in wide)
+    if not checks.persistence or not everything:
+        return everything
+    # What other variables said would be read for nothing.
+    variables = {t.subject.variable for candidate in wide for t in tellings_of(candidate, rules.elements)}
     related = [f for f in past if any(variable_of(s) in variables for s in f.statements)]
 
-    def passes(candidate: Candidate) -> bool:
-        return judge([candidate], related, rules, checks)[candidate.figure_id].decision == "publish"
+    def published(candidates: Sequence[Candidate]) -> frozenset[str]:
+        decided = judge(candidates, related, rules, checks)
+        return frozenset(i for i, sealed in decided.items() if sealed.decision == "publish")
 
-    return passes(wide) or not passes(common)
+    enter = published(wide)
+    if enter == everything:
+        return enter
+    return enter | (everything - published([common for _, common in coming]))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ class Problem:
         withheld: cells that are withheld in any case.
         published: cells that are published in any case.
         finest: cells of the finest breakdown: withheld together where a limit is reached.
+        thorough: whether to search from several starts, and for something cheaper than was found; not where
+            every question is dear.
     """
 
     demands: Sequence[Demand | CoalitionDemand]
@@ -52,6 +54,7 @@ class Problem:
     withheld: frozenset[Key]
     published: frozenset[Key]
     finest: frozenset[Key]
+    thorough: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class _Search:
             for place, key in enumerate(self.free)
         ]
         self.covers: list[Cover] = []
+        self.failed: dict[Demand, None] = {}
 
     def hopeless(self) -> tuple[Key, ...]:
         """Return what can't be protected even if all is withheld that may be."""
@@ -103,10 +107,11 @@ class _Search:
 
     def run(self, most_rounds: int) -> Choice:
         """Search fast, from several starts while the table is small, then look for something cheaper."""
-        powers = STARTS if len(self.free) <= MOST_CELLS_OF_STARTS else STARTS[:1]
+        thorough = self.problem.thorough
+        powers = STARTS if thorough and len(self.free) <= MOST_CELLS_OF_STARTS else STARTS[:1]
         found = [self.grow(most_rounds, power) for power in powers]
         fast = min(found, key=self.rank)
-        if fast.unprotected or fast.limited or len(self.free) > MOST_EXACT_CELLS:
+        if fast.unprotected or fast.limited or not thorough or len(self.free) > MOST_EXACT_CELLS:
             return fast
         better = self.cheaper_than(fast.withheld - self.problem.withheld)
         return fast if better is None else Choice(self.problem.withheld | better)
@@ -169,9 +174,18 @@ class _Search:
         """Publish again what needn't be withheld, the largest first; its cause is asked first."""
         for key in sorted(chosen - kept, key=lambda k: (-self.weights[self.places[k]], k)):
             fewer = chosen - {key}
-            if not self.breached(fewer, causes.get(key)) and not self.breaches(fewer, most=1):
+            if not self.breached(fewer, causes.get(key)) and self.is_protected(fewer):
                 chosen = fewer
         return chosen
+
+    def is_protected(self, chosen: frozenset[Key]) -> bool:
+        """Say whether a choice meets every demand: what others failed at is asked first."""
+        again = next((d for d in reversed(self.failed) if self.breached(chosen, d)), None)
+        found = [again] if again is not None else [b.demand for b in self.breaches(chosen, most=1)]
+        for demand in found:
+            self.failed.pop(demand, None)
+            self.failed[demand] = None
+        return not found
 
     def breached(self, chosen: frozenset[Key], demand: Demand | None) -> bool:
         withheld = self.problem.withheld | chosen
