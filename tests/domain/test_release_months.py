@@ -156,6 +156,27 @@ def test_newcomers_are_admitted_where_the_coming_month_stays_safe() -> None:
     assert enter(9000.0, NO_PERSISTENCE) == {common.figure_id}
 
 
+def test_newcomers_are_judged_as_all_figures_will_be_released_together() -> None:
+    # Each figure alone hides its newcomers; eleven beside twelve tell the twelfth.
+    past: list[SealedFigure] = []
+    eleven, twelve = equal(1000.0, *TEN, "eleventh"), equal(1000.0, *TEN, "eleventh", "twelfth")
+    group = {"breakdown": "process", "group": "a", "period": "month"}
+    before = [
+        kwh(equal(1000.0, *TEN), period="month", start=MAY),
+        kwh(equal(1000.0, *TEN), start=MAY, **group),
+    ]
+    assert set(publish(before, past).values()) == {"publish"}
+    everybody = (
+        kwh(twelve, period="month", start=JUNE),
+        kwh(equal(1000.0, *TEN), period="month", start=JUNE),
+    )
+    process = (kwh(eleven, start=JUNE, **group), kwh(equal(1000.0, *TEN), start=JUNE, **group))
+    ids = [wide.figure_id for wide, _ in (everybody, process)]
+    assert admitted([everybody], past, rules(night=2)) == {ids[0]}
+    assert admitted([process], past, rules(night=2)) == {ids[1]}
+    assert admitted([everybody, process], past, rules(night=2)) == {ids[0]}
+
+
 def test_where_amounts_moved_more_than_expected_the_smallest_possible_move_is_taken() -> None:
     # 10000 in May, 12000 in June: with 5 % that can't be. With 20 % each has 1.2 times its May, whatever that
     # was: nobody's May is known any better.

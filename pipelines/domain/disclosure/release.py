@@ -127,18 +127,22 @@ def admitted(
     everything = frozenset(candidate.figure_id for candidate in wide)
     if not checks.persistence or not everything:
         return everything
-    # What other variables said would be read for nothing.
-    variables = {t.subject.variable for candidate in wide for t in tellings_of(candidate, rules.elements)}
-    related = [f for f in past if any(variable_of(s) in variables for s in f.statements)]
+    variables = {
+        candidate.figure_id: {t.subject.variable for t in tellings_of(candidate, rules.elements)}
+        for candidate in wide
+    }
 
     def published(candidates: Sequence[Candidate]) -> frozenset[str]:
+        # What other variables said would be read for nothing.
+        ours = frozenset[str]().union(*(variables[c.figure_id] for c in candidates))
+        related = [f for f in past if any(variable_of(s) in ours for s in f.statements)]
         decided = judge(candidates, related, rules, checks)
         return frozenset(i for i, sealed in decided.items() if sealed.decision == "publish")
 
-    enter = published(wide)
-    if enter == everything:
-        return enter
-    return enter | (everything - published([common for _, common in coming]))
+    refused = everything - published(wide)
+    concerned = frozenset[str]().union(*(variables[i] for i in refused))
+    without = [common for _, common in coming if variables[common.figure_id] & concerned]
+    return everything - (refused & published(without))
 
 
 @dataclass(frozen=True)
