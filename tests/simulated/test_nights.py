@@ -37,7 +37,7 @@ PUBLISHED = {
         ("quality_ratio", "rolling12"): (0, 24),
     },
     2: {
-        ("co2e_kg", "day"): (386, 720),
+        ("co2e_kg", "day"): (463, 720),
         ("co2e_kg", "month"): (7, 24),
         ("co2e_kg", "rolling12"): (0, 24),
         ("energy_kwh", "day"): (463, 720),
