@@ -209,7 +209,9 @@ class NightSystems:
             return found
 
         lowered = [d for demand in demands for d in lower(demand)]
-        problem = Problem(lowered, further, weights, frozenset(), frozenset(), everything, not persistent)
+        problem = Problem(
+            lowered, further, weights, frozenset(), frozenset(), everything, thorough=not persistent
+        )
         choice = choose_withheld(prober, problem)
         if choice.limited:
             raise LimitReachedError
