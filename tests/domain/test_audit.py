@@ -208,6 +208,17 @@ def test_where_the_releases_refute_five_per_cent_the_smallest_that_they_do_not_i
     assert chain_attack({"a-1": 110.0, "b-1": 90.0, "c-1": 100.0}).share(()) == 0.05
 
 
+def test_how_much_those_moved_whom_everybody_knows_by_name_says_nothing_of_the_others() -> None:
+    # n and m rose by 30 %, as everybody can see; that the three of June moved by 5 % is not refuted by that.
+    rose = [
+        sealed(f"{name} of {start}", night, unknowns("month", start, {f"{name}-1": size}), known_to_all=True)
+        for night, start, size in ((1, MAY, 100.0), (2, JUNE, 130.0))
+        for name in "nm"
+    ]
+    attack = Attack(histories([*newcomer(), *rose])["energy"].chain(), 0.05)
+    assert attack.share(()) == 0.05
+
+
 def test_what_bounds_and_persistence_say_without_any_release_is_no_alarm() -> None:
     # Everybody knows that June had room for 80: so May had 80 / 0.95 = 84.2 at most; of its 98 nobody knows.
     may = sealed("May", 1, unknowns("month", MAY, {"a-1": 98, "b-1": 98, "c-1": 98}), half=1000, most=100)

@@ -212,9 +212,24 @@ def test_a_month_that_a_factory_left_may_be_smaller_than_the_one_before_but_not_
     (left,) = cut_short(exhibits[: len(days)], exhibits[len(days) :])
     assert left.factory == "f1"
     before = [u._replace(start=date(2026, 4, 1), amount=300.0) for u in month]
-    held = movements([*before, *month], [*before, *month], 50, {left})
+    held = movements([*before, *month], [*before, *month], 50, {left}, set())
     # 1.05 x 300 - 310 above, 0.95 x 300 - 310 below
     assert [(h.low, h.high) for h in held] == [(-25.0, math.inf), (-math.inf, 5.0), (-math.inf, 5.0)]
+
+
+def test_how_much_those_moved_whom_everybody_knows_by_name_says_nothing_of_the_others() -> None:
+    # Four of 1000 in June had 3800 to 4200 in May, if amounts move by 5 %: so of May's 6500 the fifth had
+    # 2300 to 2700, within 8 % of its 2500. Two others moved by 30 %, and everybody can see that.
+    past: list[SealedFigure] = []
+    for month, moved, fifth in ((MAY, 1000.0, 2500.0), (JUNE, 1300.0, 0.0)):
+        named = [
+            kwh({who: moved}, period="month", start=month, figure_id=f"c/*/month/{month}/k/named/{who}")
+            for who in ("one", "two")
+        ]
+        group = equal(1000.0, *TEN[:4]) | ({"f4": fifth} if fifth else {})
+        of_group = kwh(group, group="x", breakdown="region", period="month", start=month)
+        past += night([*named, of_group], past, rules(waived=("one", "two"), night=len(past) + 1)).values()
+    assert [s.decision for s in past] == ["publish"] * 5 + ["withhold"]
 
 
 @pytest.mark.parametrize("buyer", [None, "f1", "f2"])

@@ -204,8 +204,10 @@ class History:
             for (variable, factory, start), u in sorted(newest.items())
             if (variable, factory, next_month(start)) in newest
         ]
-        # A month of standstill is not like its neighbours.
-        alike = tuple((u, v) for u, v in chains if u.amount > 0 and v.amount > 0)
+        # A month of standstill is not like its neighbours, and of what everybody knows nothing is taken.
+        alike = tuple(
+            (u, v) for u, v in chains if u.amount > 0 and v.amount > 0 and not {u, v} <= system.known
+        )
         return replace(system, chains=alike, short=frozenset(v for _, v in alike if self._is_short(v)))
 
     def promises(self, unknown: Unknown) -> list[Said]:

@@ -26,8 +26,9 @@ Owners = tuple[frozenset[int], ...]
 
 
 def movements(
-    unknowns: Sequence[Unknown], newest: Iterable[Unknown], steps: int, short: AbstractSet[Unknown]
-) -> list[Held]:
+    unknowns: Sequence[Unknown], newest: Iterable[Unknown], steps: int, short: AbstractSet[Unknown],
+    known: AbstractSet[Unknown],
+) -> list[Held]:  # fmt: skip
     """Return what a move of at most so many steps means for the deviations of consecutive months.
 
     Args:
@@ -35,6 +36,7 @@ def movements(
         newest: of each variable, factory and month the amount that was known last.
         steps: of 0.1 points.
         short: of parts of months (not over yet, or their factory left): they can't be too small.
+        known: what everybody knows: nobody takes anything of two such months.
     """
     columns = {u: j for j, u in enumerate(unknowns)}
     months = {(u.variable, u.factory, u.start): u for u in newest}
@@ -43,7 +45,7 @@ def movements(
     for (variable, factory, start), before in sorted(months.items()):
         after = months.get((variable, factory, next_month(start)))
         # A month of standstill is not like its neighbours.
-        if after is None or not (before.amount > 0 and after.amount > 0):
+        if after is None or not (before.amount > 0 and after.amount > 0) or {before, after} <= known:
             continue
         j, k = columns[before], columns[after]
         least, most = (1 - move) * before.amount, (1 + move) * before.amount

@@ -227,7 +227,7 @@ class NightSystems:
 
     def _enduring(self, exposure: Exposure, needed: float) -> EnduringProber:
         def make(steps: int) -> Prober:
-            held = movements(exposure.unknowns, exposure.newest, steps, exposure.short)
+            held = movements(exposure.unknowns, exposure.newest, steps, exposure.short, exposure.open)
             return prober_of(exposure, needed, held)
 
         return EnduringProber(make, self._percent or Fraction(0))
