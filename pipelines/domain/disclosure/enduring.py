@@ -93,7 +93,7 @@ class EnduringProber:
             if scaled <= MISSED:
                 continue
             if isinstance(demand, CoalitionDemand):
-                breach = self._find(demand, sign * scaled, (), set())
+                breach = self._find(demand, sign * scaled, demand.base, set())
             else:
                 breach = self._lacks(demand, sign * scaled)
             if breach is not None:
@@ -123,7 +123,7 @@ class EnduringProber:
             return None
         for other, columns in enumerate(demand.owners):
             larger = (*members, other)
-            if other in members or frozenset(larger) in seen:
+            if other in members or frozenset(larger) in seen or demand.spares(larger):
                 continue
             # Who moves nobody of a coalition's defeats it, if it takes amounts to move as much.
             touched = not witness.isdisjoint(columns)

@@ -145,7 +145,7 @@ class Prober:
             if scaled <= MISSED:
                 continue
             if isinstance(demand, CoalitionDemand):
-                breach = self._find_coalition(demand, sign * scaled, ())
+                breach = self._find_coalition(demand, sign * scaled, demand.base)
             else:
                 breach = None if self._witness(demand, sign * scaled) else Breach(demand, sign * scaled)
             if breach is not None:
@@ -175,10 +175,12 @@ class Prober:
         if len(members) == demand.members:
             return None
         for other, columns in enumerate(demand.owners):
-            if other not in members and witness.columns & mask_of(columns):
-                breach = self._find_coalition(demand, need, (*members, other))
-                if breach is not None:
-                    return breach
+            larger = (*members, other)
+            if other in members or not witness.columns & mask_of(columns) or demand.spares(larger):
+                continue
+            breach = self._find_coalition(demand, need, larger)
+            if breach is not None:
+                return breach
         return None
 
     def _possible(self, demand: Demand, sign: int) -> float:
@@ -334,20 +336,26 @@ class Probing(Protocol):
 
 
 def attainable(prober: Probing, demand: CoalitionDemand) -> list[CoalitionDemand]:
-    """Lower a demand to what the present choice leaves possible, for the larger coalitions alone if so.
+    """Lower a demand to what the present choice leaves possible, but only towards who can tell more already.
 
-    What is lost can't be mended; it may become no worse.
+    What is lost can't be mended; it may become no worse. Who works together with others knows no less than
+    alone: towards larger coalitions no more is demanded.
+
+    Returns:
+        The demand, which spares those coalitions, and one for each of them and all larger ones.
     """
-    found: list[CoalitionDemand] = []
-    for members in range(demand.members + 1):
-        left = replace(demand, members=members)
-        while (breach := prober.find_breach(left)) is not None:
-            reached = min(prober.reach(breach), abs(breach.need))
-            least = max(0.0, reached * _KEPT - MISSED) / prober.scale
-            left = replace(left, up=least) if breach.need > 0 else replace(left, down=least)
-        found = [d for d in found if d.up > left.up or d.down > left.down]
-        found.append(left)
-    return found
+    own = replace(demand, members=len(demand.base))
+    while (breach := prober.find_breach(own)) is not None:
+        reached = min(prober.reach(breach), abs(breach.need))
+        least = max(0.0, reached * _KEPT - MISSED) / prober.scale
+        own = replace(own, up=least) if breach.need > 0 else replace(own, down=least)
+    rest, found = replace(own, members=demand.members), []
+    while (breach := prober.find_breach(rest)) is not None:
+        known = breach.demand.attacker.known
+        knowing = tuple(place for place, columns in enumerate(demand.owners) if columns <= known)
+        found += attainable(prober, replace(rest, base=knowing))
+        rest = replace(rest, spared=(*rest.spared, frozenset(knowing)))
+    return [rest, *found]
 
 
 class _Follower:

@@ -124,6 +124,8 @@ class CoalitionDemand:
         terms: the sum: what a holding has, or a cell.
         owners: columns of every other holding, in the order of their names.
         members: most members of a coalition.
+        base: places of owners who are in every one.
+        spared: places of coalitions that are asked for elsewhere, with all larger ones.
         down: as in Demand.
         up: as in Demand.
         named: cells that say which sum it is.
@@ -141,6 +143,13 @@ class CoalitionDemand:
     clipped: bool = False
     withheld: frozenset[Key] = frozenset()
     published: frozenset[Key] = frozenset()
+    base: tuple[int, ...] = ()
+    spared: tuple[frozenset[int], ...] = ()
+
+    def spares(self, members: Iterable[int]) -> bool:
+        """Say whether nothing is demanded here towards a coalition and all larger ones."""
+        coalition = frozenset(members)
+        return any(coalition >= other for other in self.spared)
 
     def to(self, members: Iterable[int]) -> Demand:
         """Return what is demanded towards one coalition, by the places of its members."""
