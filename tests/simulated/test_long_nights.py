@@ -25,7 +25,7 @@ def test_nobody_learns_more_in_120_nights_than_protection_allows() -> None:
         figures, seconds = gate.figures[night.date].height, time.perf_counter() - began
         _say(f"{night.date}: {figures} figures, {seconds:.0f} s so far")
     ran = time.perf_counter()
-    report = audit(gate.sealed, COALITION, park.policy.persistence_percent)
+    report = audit(gate.sealed, COALITION, park.policy.persistence_percent, _say_how_far)
     _print_summary(gate, report, ran - began, time.perf_counter() - ran)
     assert report.alarms == ()
 
@@ -40,6 +40,10 @@ def _print_summary(gate: Gate, report: AuditReport, nights_s: float, audit_s: fl
         lines.append(f"tightest interval of {variable}: {tightest:.1%} to either side")
     lines.append(f"seconds: {nights_s:.0f} of nights, {audit_s:.0f} of audit")
     _say("\n".join(lines))
+
+
+def _say_how_far(done: int, total: int) -> None:
+    _say(f"audit: {done} of {total} systems")
 
 
 def _say(text: str) -> None:
