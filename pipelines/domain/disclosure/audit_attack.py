@@ -186,12 +186,13 @@ class Attack:
         rows = [self._row(equation) for equation in self.statements]
         return np.array([row.low for row in rows]), np.array([row.high for row in rows])
 
-    def answers(self, points: Vector, members: Flags, shares: Vector) -> Flags:
+    def answers(self, points: Vector, members: Flags, inside: Flags, shares: Vector) -> Flags:
         """Say for which coalitions points are possible: they leave their amounts, and what persists, alone.
 
         Args:
             points: one a row; they fulfil the statements.
             members: which holdings are in each coalition.
+            inside: which pairs of months each knows both of.
             shares: what each coalition takes to persist.
 
         Returns:
@@ -202,12 +203,19 @@ class Attack:
         for n in range(len(self.holdings)):
             touched[:, n] = moved[:, self.owners == n].any(axis=1)
         possible: Flags = (touched.astype(np.int32) @ members.T.astype(np.int32)) == 0
-        for (u, v), short in zip(self.pairs, self.short, strict=True):
-            before, after = points[:, u] * self.scales[u], points[:, v] * self.scales[v]
-            needed = (after - before if short else np.abs(after - before)) - _SAME * self.scales[v]
-            inside = members[:, self.owners[u]] & members[:, self.owners[v]]
-            possible &= inside[None, :] | (needed[:, None] <= shares[None, :] * before[:, None])
+        if not self.pairs:
+            return possible
+        u, v = np.array(self.pairs).T
+        before, after = points[:, u] * self.scales[u], points[:, v] * self.scales[v]
+        needed = np.where(self.short, after - before, np.abs(after - before)) - _SAME * self.scales[v]
+        for row, (had, moved) in enumerate(zip(before, needed, strict=True)):
+            possible[row] &= (inside | (moved[None, :] <= shares[:, None] * had[None, :])).all(axis=1)
         return possible
+
+    def inside(self, members: Flags) -> Flags:
+        """Say which pairs of months coalitions know both of: one row a coalition."""
+        u, v = np.array(self.pairs, dtype=np.intp).reshape(-1, 2).T
+        return members[:, self.owners[u]] & members[:, self.owners[v]]
 
     def share(self, coalition: Coalition) -> float:
         """Return what a coalition takes to persist: the given share, else the least that isn't refuted."""
@@ -321,14 +329,19 @@ class Group:
         for n, coalition in enumerate(self.coalitions):
             self.members[n, list(coalition)] = True
         self._shares = np.array([attack.share(c) for c in self.coalitions])
-        self._answers = np.zeros((0, len(self.coalitions)), dtype=bool)
+        self._inside = attack.inside(self.members)
+        self._answers = np.zeros((_FIRST_POINTS, len(self.coalitions)), dtype=bool)
+        self._learnt = 0
 
     def learn(self, points: Vector) -> None:
         """Note for which coalitions points are possible."""
-        answers = self._attack.answers(points, self.members, self._shares)
-        self._answers = np.concatenate([self._answers, answers])
+        answers = self._attack.answers(points, self.members, self._inside, self._shares)
+        while self._learnt + len(points) > len(self._answers):
+            self._answers = np.concatenate([self._answers, np.zeros_like(self._answers)])
+        self._answers[self._learnt : self._learnt + len(points)] = answers
+        self._learnt += len(points)
 
     def unanswered(self, reaches: Vector, needed: float) -> Flags:
         """Say for which coalitions no point reaches that far."""
-        found: Flags = np.asarray(~self._answers[reaches >= needed].any(axis=0))
+        found: Flags = np.asarray(~self._answers[: self._learnt][reaches >= needed].any(axis=0))
         return found
