@@ -148,8 +148,7 @@ class CoalitionDemand:
 
     def spares(self, members: Iterable[int]) -> bool:
         """Say whether nothing is demanded here towards a coalition and all larger ones."""
-        coalition = frozenset(members)
-        return any(coalition >= other for other in self.spared)
+        return any(other.issubset(members) for other in self.spared)
 
     def to(self, members: Iterable[int]) -> Demand:
         """Return what is demanded towards one coalition, by the places of its members."""
