@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ _TENTHS: Final = 1000
 _FIRST_POINTS: Final = 16
 Flags = npt.NDArray[np.bool_]
 Coalition = tuple[int, ...]
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,7 @@ class Attack:
 
     def add(self, points: Vector) -> None:
         """Remember points, one a row, that fulfil the equations."""
-        while self._found + len(points) > len(self._points):
-            self._points = np.concatenate([self._points, np.zeros_like(self._points)])
+        self._points = _with_room(self._points, self._found + len(points))
         self._points[self._found : self._found + len(points)] = points
         self._found += len(points)
         for group in self._groups.values():
@@ -336,8 +336,7 @@ class Group:
     def learn(self, points: Vector) -> None:
         """Note for which coalitions points are possible."""
         answers = self._attack.answers(points, self.members, self._inside, self._shares)
-        while self._learnt + len(points) > len(self._answers):
-            self._answers = np.concatenate([self._answers, np.zeros_like(self._answers)])
+        self._answers = _with_room(self._answers, self._learnt + len(points))
         self._answers[self._learnt : self._learnt + len(points)] = answers
         self._learnt += len(points)
 
@@ -345,3 +344,10 @@ class Group:
         """Say for which coalitions no point reaches that far."""
         found: Flags = np.asarray(~self._answers[: self._learnt][reaches >= needed].any(axis=0))
         return found
+
+
+def _with_room(rows: npt.NDArray[_Kind], needed: int) -> npt.NDArray[_Kind]:
+    """Return rows with zeros behind them: twice as many until so many fit, so that few are ever copied."""
+    while len(rows) < needed:
+        rows = np.concatenate([rows, np.zeros_like(rows)])
+    return rows
