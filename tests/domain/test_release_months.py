@@ -1,6 +1,7 @@
 """Days, months and years together, and who knows that amounts move little from month to month."""
 
 import math
+from collections.abc import Iterable
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ from pipelines.domain.disclosure.candidates import Candidate
 from pipelines.domain.disclosure.enduring import movements
 from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
-from pipelines.domain.disclosure.months import cut_short
+from pipelines.domain.disclosure.months import cut_short, implied_months
 from pipelines.domain.disclosure.release import Checks, admitted
 from tests.domain.release_night import ALL, Amounts, equal, kwh, night, outcome, rules
 
@@ -199,6 +200,58 @@ def test_a_month_that_all_its_days_tell_counts_before_its_own_figure_is_there() 
     assert outcome(night(last, past, rules(night=99), without)) == {"* energy_kwh": "publish"}
 
 
+def test_a_month_that_all_its_days_tell_counts_though_another_figure_lacks_some() -> None:
+    # As above; those of f0 to f4 were published on the first and the last day only: that says less of June
+    # than the days of everybody, not of another June.
+    past: list[SealedFigure] = []
+    publish([kwh(equal(30_000.0, *TEN), period="month", start=MAY)], past)
+    june: Amounts = {**equal(1000.0, *TEN), "new": 9000.0}
+    group = {"group": "a", "breakdown": "process"}
+    publish([kwh(june, start=JUNE), kwh(equal(1000.0, *TEN[:5]), start=JUNE, **group)], past)
+    every_day(june, date(2026, 6, 2), 28, past)
+    last = date(2026, 6, 30)
+    both = [kwh(june, start=last), kwh(equal(1000.0, *TEN[:5]), start=last, **group)]
+    assert outcome(night(both, past, rules(night=99)))["* energy_kwh"] == "differencing"
+
+
+def exhibits_of_days(
+    figure: str, amounts: dict[str, float], days: Iterable[int], most: float
+) -> list[Exhibit]:
+    guard = Guard(Fraction(10), 1, frozenset())
+    found = []
+    for day in days:
+        start = date(2026, 6, day)
+        terms = [Term(Unknown("quality", "day", start, f, f, a), 1.0, most) for f, a in amounts.items()]
+        name = f"c/{figure}/day/{start}/k"
+        found.append(Exhibit((name, "", "0"), Statement(name, tuple(terms), True, 1.0, 1.0), guard, day))
+    return found
+
+
+def test_all_figures_of_a_factorys_days_are_about_one_month_bounded_by_all_of_its_days() -> None:
+    # 30 days of 10 each, at most 12 a day: June has 300, at most 360. The group's 20 days say at least 200.
+    everybody = exhibits_of_days("cluster/*", {"x": 10.0, "y": 10.0}, range(1, 31), 12.0)
+    group = exhibits_of_days("process/a", {"x": 10.0}, range(11, 31), math.inf)
+    days = [*everybody, *group]
+    both, some = (implied_months(given, days, []) for given in (days, group))
+    x, y = (Unknown("quality", "month", JUNE, f, f, 300.0) for f in ("x", "y"))
+    whole, at_least = (e.statement for e in sorted(both, key=lambda e: len(e.statement.terms), reverse=True))
+    assert (whole.terms, whole.down, whole.up) == ((Term(x, 1.0, 360.0), Term(y, 1.0, 360.0)), 30.0, 30.0)
+    assert (at_least.terms, at_least.down, at_least.up) == ((Term(x, 1.0, 360.0),), 120.0, math.inf)
+    assert [e.statement for e in some] == [at_least]
+
+
+def test_days_bound_no_month_that_is_not_over_or_has_a_figure_of_its_own() -> None:
+    days = exhibits_of_days("cluster/*", {"x": 10.0}, range(1, 30), 12.0)
+    own = Unknown("quality", "month", JUNE, "x", "x", 305.0)
+    guard = Guard(Fraction(10), 1, frozenset())
+    of_june = Exhibit(
+        ("m",), Statement("c/cluster/*/month/2026-06-01/k", (Term(own, 1.0, 400.0),), True), guard, 31
+    )
+    for months, amount in (([], 290.0), ([of_june], 305.0)):
+        (found,) = implied_months(days, days, months)
+        assert found.statement.terms == (Term(own._replace(amount=amount), 1.0, math.inf),)
+
+
 def test_a_month_that_a_factory_left_may_be_smaller_than_the_one_before_but_not_larger() -> None:
     month = [Unknown("energy", "month", MAY, f, f, 310.0) for f in ("f0", "f1")]
     days = [
@@ -209,7 +262,7 @@ def test_a_month_that_a_factory_left_may_be_smaller_than_the_one_before_but_not_
     exhibits = [
         Exhibit((str(u),), Statement(str(u), (Term(u, 1.0),), True), guard, 1) for u in (*days, *month)
     ]
-    (left,) = cut_short(exhibits[: len(days)], exhibits[len(days) :])
+    (left,) = cut_short(exhibits[: len(days)], month)
     assert left.factory == "f1"
     before = [u._replace(start=date(2026, 4, 1), amount=300.0) for u in month]
     held = movements([*before, *month], [*before, *month], 50, {left}, set())

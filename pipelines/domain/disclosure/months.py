@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 from pipelines.domain.disclosure.exposing import Exhibit, Exposure, Link, Sums
 from pipelines.domain.disclosure.exposure import Term, Unknown
@@ -23,6 +24,8 @@ _SAME = 1e-6  # relative: a month and its days are the same amount
 _EXACT = 1e-9
 Who = tuple[str, str, str]
 """Variable, factory, holding."""
+Place = tuple[str, date, str]
+"""Variable, month, factory."""
 
 
 def stem_of(figure_id: str) -> str:
@@ -143,6 +146,13 @@ def _mean_term(parts: Sequence[Term], sums: Mapping[Unknown, Unknown]) -> Term:
     return Term(sums[parts[0].unknown], coefficient, math.fsum(t.most for t in parts))
 
 
+class _Whole(NamedTuple):
+    """What a factory had of a month, and how much it can have had as far as its days tell."""
+
+    unknown: Unknown
+    most: float
+
+
 def close_month(days: Iterable[Exhibit], months: Sequence[Exhibit], month: date) -> Exposure:
     """Return the system of a month: classes of its days, and the month as their sum.
 
@@ -193,56 +203,76 @@ def _link(
     )
 
 
-def implied_months(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> list[Exhibit]:
+def implied_months(
+    told: Iterable[Exhibit], days: Iterable[Exhibit], months: Iterable[Exhibit]
+) -> list[Exhibit]:
     """Return what follows for a month from the days of it that were published, figure by figure.
 
-    A factory that is in none of a day's figures had nothing then. Where every day is there and the month has
-    no more than its days, the month lies as near its truth as all its days together; else it has at least
-    what they say.
+    A factory that is in none of a day's figures had nothing then. Where a figure tells every day and the
+    month has no more than its days, the month lies as near its truth as all its days together; else it has at
+    least what they say. So what several figures say of a factory's month is about one unknown.
 
     Args:
-        days: exhibits of a variable's days, published or free.
+        told: exhibits of a variable's days, published or free.
+        days: all of them, withheld ones too: what a factory had of a month that has no figure yet.
         months: those of its months: an amount that is the same up to rounding is the same unknown.
     """
-    known: dict[tuple[str, date, str], list[Unknown]] = {}
-    for e in sorted(months, key=lambda e: (e.known_at_us, e.key)):
-        for t in e.statement.terms:
-            known.setdefault((t.unknown.variable, t.unknown.start, t.unknown.factory), []).append(t.unknown)
+    wholes = _wholes(days, months)
     newest: dict[tuple[str, str, date], dict[date, Exhibit]] = {}
-    for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
+    for e in sorted(told, key=lambda e: (e.known_at_us, e.key)):
         day = e.statement.terms[0].unknown.start
         newest.setdefault((stem_of(e.key[0]), e.key[2], first_of_month(day)), {})[day] = e
     found = (
-        _implied([given[day] for day in sorted(given)], month, known)
+        _implied([given[day] for day in sorted(given)], month, wholes)
         for (_, _, month), given in sorted(newest.items())
     )
     return [exhibit for exhibit in found if exhibit is not None]
 
 
-def unfinished(implied: Sequence[Exhibit], months: Iterable[Exhibit]) -> tuple[set[Unknown], set[Unknown]]:
-    """Return the months' amounts that nobody knows yet, and those of them of which more days may come."""
-    known = {t.unknown for e in months for t in e.statement.terms}
-    at_least: set[Unknown] = set()
-    whole: set[Unknown] = set()
-    for e in implied:
-        some = at_least if math.inf in (e.statement.down, e.statement.up) else whole
-        some |= {t.unknown for t in e.statement.terms}
-    return at_least - known, at_least - known - whole
+def _wholes(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> dict[Place, list[_Whole]]:
+    """Return each factory's amounts of months, oldest first: as figures have them, else its days' sum."""
+    found: dict[Place, list[_Whole]] = {}
+    for e in sorted(months, key=lambda e: (e.known_at_us, e.key)):
+        for t in e.statement.terms:
+            found.setdefault(_place(t.unknown), []).append(_Whole(t.unknown, math.inf))
+    had: dict[Place, dict[date, Unknown]] = {}
+    most: dict[Unknown, float] = {}
+    for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
+        for t in e.statement.terms:
+            had.setdefault(_place(t.unknown), {})[t.unknown.start] = t.unknown
+            most[t.unknown] = min(t.most, most.get(t.unknown, math.inf))
+    over = months_over(days)
+    for place, given in had.items():
+        amounts = [given[day] for day in sorted(given)]
+        own = amounts[0]._replace(period="month", start=place[1], amount=math.fsum(u.amount for u in amounts))
+        bound = math.fsum(most[u] for u in amounts) if place[1] in over else math.inf
+        found.setdefault(place, [_Whole(own, bound)])
+    return found
 
 
-def cut_short(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> set[Unknown]:
+def _place(unknown: Unknown) -> Place:
+    return (unknown.variable, first_of_month(unknown.start), unknown.factory)
+
+
+def months_over(days: Iterable[Exhibit]) -> set[date]:
+    """Return the months of which the last day is there, of any factory."""
+    starts = {e.statement.terms[0].unknown.start for e in days}
+    return {first_of_month(day) for day in starts if day.day == days_in(first_of_month(day))}
+
+
+def cut_short(days: Iterable[Exhibit], unknowns: Iterable[Unknown]) -> set[Unknown]:
     """Return months' amounts of factories whose days end before the month: they left, or fell silent."""
     last: dict[tuple[str, date], date] = {}
     for e in days:
         for t in e.statement.terms:
             place = (t.unknown.factory, first_of_month(t.unknown.start))
             last[place] = max(t.unknown.start, last.get(place, date.min))
-    ends = {u: last.get((u.factory, u.start)) for e in months for u in (t.unknown for t in e.statement.terms)}
+    ends = {u: last.get((u.factory, u.start)) for u in unknowns}
     return {u for u, end in ends.items() if end is not None and end.day < days_in(u.start)}
 
 
 def _implied(
-    days: Sequence[Exhibit], month: date, known: Mapping[tuple[str, date, str], Sequence[Unknown]]
+    days: Sequence[Exhibit], month: date, wholes: Mapping[Place, Sequence[_Whole]]
 ) -> Exhibit | None:
     """Add up a figure's days; null: they have more than the month, so they are other amounts."""
     by_factory: dict[str, list[Term]] = {}
@@ -250,16 +280,15 @@ def _implied(
         for t in e.statement.terms:
             by_factory.setdefault(t.unknown.factory, []).append(t)
     terms, whole = [], len(days) == days_in(month)
-    for factory, parts in sorted(by_factory.items()):
-        first, amount = parts[0].unknown, math.fsum(t.unknown.amount for t in parts)
-        own = Unknown(first.variable, "month", month, factory, first.holding, amount)
-        there = known.get((first.variable, month, factory), ())
-        enough = [u for u in there if u.amount >= amount - _SAME * abs(amount)]
-        if there and not enough:
+    for _, parts in sorted(by_factory.items()):
+        amount = math.fsum(t.unknown.amount for t in parts)
+        there = wholes[_place(parts[0].unknown)]
+        enough = [w for w in there if w.unknown.amount >= amount - _SAME * abs(amount)]
+        if not enough:
             return None
-        unknown = enough[-1] if enough else own
+        unknown, most = enough[-1]
         whole = whole and unknown.amount <= amount + _SAME * abs(amount)
-        terms.append(_of_month(parts, unknown))
+        terms.append(_of_month(parts, unknown)._replace(most=most))
     last = max(days, key=lambda e: (e.free, e.key))
     down, up = (math.fsum(getattr(e.statement, side) for e in days) for side in ("down", "up"))
     if not whole:

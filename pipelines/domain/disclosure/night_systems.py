@@ -29,8 +29,8 @@ from pipelines.domain.disclosure.months import (
     close_month,
     cut_short,
     implied_months,
+    months_over,
     stem_of,
-    unfinished,
 )
 from pipelines.domain.disclosure.pairing import Pairs
 from pipelines.domain.disclosure.probing import NO_CHANGE, Prober, Probing, attainable
@@ -173,11 +173,12 @@ class NightSystems:
             return close_month(days, months, start)
         shown = [e for e in days if e.shown and not e.statement.known_to_all]
         fixed = [e for e in shown if not e.free]
-        implied = {e.key: e for e in (*implied_months(shown, months), *implied_months(fixed, months))}
+        implied = {e.key: e for some in (shown, fixed) for e in implied_months(some, days, months)}
         together = Exposure([*months, *implied.values()])
-        unknown, so_far = unfinished([*implied.values()], months)
-        short = so_far | cut_short(days, months)
-        return together.asking(set(together.unknowns) - unknown, short) if unknown or short else together
+        known = {t.unknown for e in months for t in e.statement.terms}
+        so_far = {u for u in together.unknowns if u not in known and u.start not in months_over(days)}
+        short = so_far | cut_short(days, together.unknowns)
+        return together.asking(set(together.unknowns) - so_far, short) if short else together
 
     def _choose(self, key: SystemKey, exhibits: Sequence[Exhibit], figures: Mapping[str, Shown]) -> set[str]:
         exposure = self._exposure(key.kind, key.start, exhibits)
