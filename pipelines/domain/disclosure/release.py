@@ -219,8 +219,7 @@ class _Night:
             found, why = self.systems.withhold(key, figures)
             if not found:
                 continue
-            alone = self.systems.withhold(key, figures, with_past=False)[0] if self.has_past else found
-            causes |= {i: SECONDARY if i in alone else DIFFERENCING for i in sorted(found)}
+            causes |= self._causes(key, figures, found)
             self.more |= dict.fromkeys(sorted(found), why) if why else {}
             withheld |= found
             # What months have at least depends on which of their days are left.
@@ -228,6 +227,16 @@ class _Night:
             waiting += sorted({k for i in found for k in self._systems_of(i)} - settled - {*waiting})
         decided = {i: self._seal(self.cases[i], withheld, causes) for i in judged}
         return dict(sorted((self.kept | decided).items()))
+
+    def _causes(self, key: SystemKey, figures: Mapping[str, Shown], found: set[str]) -> dict[str, str]:
+        """Say of what is withheld whether tonight's figures alone tell too much, or with earlier ones only.
+
+        That amounts move little tells nothing but by earlier months.
+        """
+        if not self.has_past:
+            return dict.fromkeys(sorted(found), SECONDARY)
+        tonight = set() if key.kind == PERSISTENT else self.systems.withhold(key, figures, with_past=False)[0]
+        return {i: SECONDARY if i in tonight else DIFFERENCING for i in sorted(found)}
 
     def _formula(self, withheld: set[str]) -> set[str]:
         """Return what must be withheld because formulas would give an unsafe figure of its group away.
