@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.domain.disclosure.candidates import Candidate
 from pipelines.domain.disclosure.enduring import movements
@@ -238,6 +240,32 @@ def test_all_figures_of_a_factorys_days_are_about_one_month_bounded_by_all_of_it
     assert (whole.terms, whole.down, whole.up) == ((Term(x, 1.0, 360.0), Term(y, 1.0, 360.0)), 30.0, 30.0)
     assert (at_least.terms, at_least.down, at_least.up) == ((Term(x, 1.0, 360.0),), 120.0, math.inf)
     assert [e.statement for e in some] == [at_least]
+
+
+@given(st.lists(st.sets(st.integers(1, 30), min_size=1), min_size=1, max_size=4))
+def test_a_figure_says_of_the_month_what_its_days_say_and_nothing_of_the_days_it_lacks(
+    told: list[set[int]],
+) -> None:
+    # x has 2 on the first, 4 on the second and so on, y 1 a day; figures tell their own days, each within 1
+    days = [
+        exhibit
+        for name, some in enumerate(told)
+        for day in some
+        for exhibit in exhibits_of_days(f"region/{name}", {"x": 2.0 * day, "y": 1.0}, [day], math.inf)
+    ]
+    every = set[int]().union(*told)
+    found = implied_months(days, days, [])
+    assert {t.unknown for e in found for t in e.statement.terms} == {
+        Unknown("quality", "month", JUNE, "x", "x", 2.0 * sum(every)),
+        Unknown("quality", "month", JUNE, "y", "y", 1.0 * len(every)),
+    }
+    least = sorted(
+        math.fsum(t.coefficient * t.unknown.amount for t in e.statement.terms) - e.statement.down
+        for e in found
+    )
+    assert least == pytest.approx(sorted(sum(2.0 * day + 1.0 - 1.0 for day in some) for some in told))
+    whole = [len(some) == 30 for some in told]
+    assert sorted(e.statement.up == math.inf for e in found) == sorted(not all_there for all_there in whole)
 
 
 def test_days_bound_no_month_that_is_not_over_or_has_a_figure_of_its_own() -> None:
