@@ -175,8 +175,8 @@ class NightSystems:
         fixed = [e for e in shown if not e.free]
         implied = {e.key: e for some in (shown, fixed) for e in implied_months(some, days, months)}
         together = Exposure([*months, *implied.values()])
-        known = {t.unknown for e in months for t in e.statement.terms}
-        so_far = {u for u in together.unknowns if u not in known and u.start not in months_over(days)}
+        known, over = {t.unknown for e in months for t in e.statement.terms}, months_over(days)
+        so_far = {u for u in together.unknowns if u not in known and u.start not in over}
         short = so_far | cut_short(days, together.unknowns)
         return together.asking(set(together.unknowns) - so_far, short) if short else together
 
