@@ -13,7 +13,7 @@ from pipelines.domain.disclosure.candidates import Candidate
 from pipelines.domain.disclosure.enduring import movements
 from pipelines.domain.disclosure.exposing import Exhibit, Guard
 from pipelines.domain.disclosure.exposure import SealedFigure, Statement, Term, Unknown
-from pipelines.domain.disclosure.months import cut_short, implied_months
+from pipelines.domain.disclosure.months import cut_short, implied_months, whole_months
 from pipelines.domain.disclosure.release import Checks, admitted
 from tests.domain.release_night import ALL, Amounts, equal, kwh, night, outcome, rules
 
@@ -234,7 +234,7 @@ def test_all_figures_of_a_factorys_days_are_about_one_month_bounded_by_all_of_it
     everybody = exhibits_of_days("cluster/*", {"x": 10.0, "y": 10.0}, range(1, 31), 12.0)
     group = exhibits_of_days("process/a", {"x": 10.0}, range(11, 31), math.inf)
     days = [*everybody, *group]
-    both, some = (implied_months(given, days, []) for given in (days, group))
+    both, some = (implied_months(given, whole_months(days, [])) for given in (days, group))
     x, y = (Unknown("quality", "month", JUNE, f, f, 300.0) for f in ("x", "y"))
     whole, at_least = (e.statement for e in sorted(both, key=lambda e: len(e.statement.terms), reverse=True))
     assert (whole.terms, whole.down, whole.up) == ((Term(x, 1.0, 360.0), Term(y, 1.0, 360.0)), 30.0, 30.0)
@@ -242,7 +242,10 @@ def test_all_figures_of_a_factorys_days_are_about_one_month_bounded_by_all_of_it
     assert [e.statement for e in some] == [at_least]
 
 
-@given(st.lists(st.sets(st.integers(1, 30), min_size=1), min_size=1, max_size=4))
+EVERY_DAY = st.just(set(range(1, 31)))
+
+
+@given(st.lists(EVERY_DAY | st.sets(st.integers(1, 30), min_size=1), min_size=1, max_size=4))
 def test_a_figure_says_of_the_month_what_its_days_say_and_nothing_of_the_days_it_lacks(
     told: list[set[int]],
 ) -> None:
@@ -254,7 +257,7 @@ def test_a_figure_says_of_the_month_what_its_days_say_and_nothing_of_the_days_it
         for exhibit in exhibits_of_days(f"region/{name}", {"x": 2.0 * day, "y": 1.0}, [day], math.inf)
     ]
     every = set[int]().union(*told)
-    found = implied_months(days, days, [])
+    found = implied_months(days, whole_months(days, []))
     assert {t.unknown for e in found for t in e.statement.terms} == {
         Unknown("quality", "month", JUNE, "x", "x", 2.0 * sum(every)),
         Unknown("quality", "month", JUNE, "y", "y", 1.0 * len(every)),
@@ -276,7 +279,7 @@ def test_days_bound_no_month_that_is_not_over_or_has_a_figure_of_its_own() -> No
         ("m",), Statement("c/cluster/*/month/2026-06-01/k", (Term(own, 1.0, 400.0),), True), guard, 31
     )
     for months, amount in (([], 290.0), ([of_june], 305.0)):
-        (found,) = implied_months(days, days, months)
+        (found,) = implied_months(days, whole_months(days, months))
         assert found.statement.terms == (Term(own._replace(amount=amount), 1.0, math.inf),)
 
 

@@ -146,11 +146,18 @@ def _mean_term(parts: Sequence[Term], sums: Mapping[Unknown, Unknown]) -> Term:
     return Term(sums[parts[0].unknown], coefficient, math.fsum(t.most for t in parts))
 
 
-class _Whole(NamedTuple):
-    """What a factory had of a month, and how much it can have had as far as its days tell."""
+class Whole(NamedTuple):
+    """What a factory had of a month.
+
+    Args:
+        unknown: its amount.
+        most: how much it can have had, as far as its days tell.
+        so_far: whether more days may come.
+    """
 
     unknown: Unknown
-    most: float
+    most: float = math.inf
+    so_far: bool = False
 
 
 def close_month(days: Iterable[Exhibit], months: Sequence[Exhibit], month: date) -> Exposure:
@@ -203,9 +210,45 @@ def _link(
     )
 
 
-def implied_months(
-    told: Iterable[Exhibit], days: Iterable[Exhibit], months: Iterable[Exhibit]
-) -> list[Exhibit]:
+def whole_months(days: Sequence[Exhibit], months: Sequence[Exhibit]) -> dict[Place, list[Whole]]:
+    """Return what factories had of months, oldest first: as figures say, else what their days add up to.
+
+    Args:
+        days: all exhibits of a variable's days, withheld ones too.
+        months: those of its months.
+    """
+    found: dict[Place, list[Whole]] = {}
+    for e in sorted(months, key=lambda e: (e.known_at_us, e.key)):
+        for t in e.statement.terms:
+            found.setdefault(_place(t.unknown), []).append(Whole(t.unknown))
+    had: dict[Place, dict[date, Unknown]] = {}
+    most: dict[Unknown, float] = {}
+    for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
+        for t in e.statement.terms:
+            had.setdefault(_place(t.unknown), {})[t.unknown.start] = t.unknown
+            most[t.unknown] = min(t.most, most.get(t.unknown, math.inf))
+    over = _months_over(days)
+    for place, given in had.items():
+        amounts = [given[day] for day in sorted(given)]
+        own = amounts[0]._replace(period="month", start=place[1], amount=math.fsum(u.amount for u in amounts))
+        summed = (
+            Whole(own, math.fsum(most[u] for u in amounts)) if place[1] in over else Whole(own, so_far=True)
+        )
+        found.setdefault(place, [summed])
+    return found
+
+
+def _place(unknown: Unknown) -> Place:
+    return (unknown.variable, first_of_month(unknown.start), unknown.factory)
+
+
+def _months_over(days: Iterable[Exhibit]) -> set[date]:
+    """Return the months of which the last day is there, of any factory."""
+    starts = {e.statement.terms[0].unknown.start for e in days}
+    return {first_of_month(day) for day in starts if day.day == days_in(first_of_month(day))}
+
+
+def implied_months(told: Iterable[Exhibit], wholes: Mapping[Place, Sequence[Whole]]) -> list[Exhibit]:
     """Return what follows for a month from the days of it that were published, figure by figure.
 
     A factory that is in none of a day's figures had nothing then. Where a figure tells every day and the
@@ -214,10 +257,9 @@ def implied_months(
 
     Args:
         told: exhibits of a variable's days, published or free.
-        days: all of them, withheld ones too: what a factory had of a month that has no figure yet.
-        months: those of its months: an amount that is the same up to rounding is the same unknown.
+        wholes: what each factory of them had of its months: an amount that is the same up to rounding is the
+            same unknown.
     """
-    wholes = _wholes(days, months)
     newest: dict[tuple[str, str, date], dict[date, Exhibit]] = {}
     for e in sorted(told, key=lambda e: (e.known_at_us, e.key)):
         day = e.statement.terms[0].unknown.start
@@ -227,37 +269,6 @@ def implied_months(
         for (_, _, month), given in sorted(newest.items())
     )
     return [exhibit for exhibit in found if exhibit is not None]
-
-
-def _wholes(days: Iterable[Exhibit], months: Iterable[Exhibit]) -> dict[Place, list[_Whole]]:
-    """Return each factory's amounts of months, oldest first: as figures have them, else its days' sum."""
-    found: dict[Place, list[_Whole]] = {}
-    for e in sorted(months, key=lambda e: (e.known_at_us, e.key)):
-        for t in e.statement.terms:
-            found.setdefault(_place(t.unknown), []).append(_Whole(t.unknown, math.inf))
-    had: dict[Place, dict[date, Unknown]] = {}
-    most: dict[Unknown, float] = {}
-    for e in sorted(days, key=lambda e: (e.known_at_us, e.key)):
-        for t in e.statement.terms:
-            had.setdefault(_place(t.unknown), {})[t.unknown.start] = t.unknown
-            most[t.unknown] = min(t.most, most.get(t.unknown, math.inf))
-    over = months_over(days)
-    for place, given in had.items():
-        amounts = [given[day] for day in sorted(given)]
-        own = amounts[0]._replace(period="month", start=place[1], amount=math.fsum(u.amount for u in amounts))
-        bound = math.fsum(most[u] for u in amounts) if place[1] in over else math.inf
-        found.setdefault(place, [_Whole(own, bound)])
-    return found
-
-
-def _place(unknown: Unknown) -> Place:
-    return (unknown.variable, first_of_month(unknown.start), unknown.factory)
-
-
-def months_over(days: Iterable[Exhibit]) -> set[date]:
-    """Return the months of which the last day is there, of any factory."""
-    starts = {e.statement.terms[0].unknown.start for e in days}
-    return {first_of_month(day) for day in starts if day.day == days_in(first_of_month(day))}
 
 
 def cut_short(days: Iterable[Exhibit], unknowns: Iterable[Unknown]) -> set[Unknown]:
@@ -271,9 +282,7 @@ def cut_short(days: Iterable[Exhibit], unknowns: Iterable[Unknown]) -> set[Unkno
     return {u for u, end in ends.items() if end is not None and end.day < days_in(u.start)}
 
 
-def _implied(
-    days: Sequence[Exhibit], month: date, wholes: Mapping[Place, Sequence[_Whole]]
-) -> Exhibit | None:
+def _implied(days: Sequence[Exhibit], month: date, wholes: Mapping[Place, Sequence[Whole]]) -> Exhibit | None:
     """Add up a figure's days; null: they have more than the month, so they are other amounts."""
     by_factory: dict[str, list[Term]] = {}
     for e in days:
@@ -286,9 +295,8 @@ def _implied(
         enough = [w for w in there if w.unknown.amount >= amount - _SAME * abs(amount)]
         if not enough:
             return None
-        unknown, most = enough[-1]
-        whole = whole and unknown.amount <= amount + _SAME * abs(amount)
-        terms.append(_of_month(parts, unknown)._replace(most=most))
+        whole = whole and enough[-1].unknown.amount <= amount + _SAME * abs(amount)
+        terms.append(_of_month(parts, enough[-1]))
     last = max(days, key=lambda e: (e.free, e.key))
     down, up = (math.fsum(getattr(e.statement, side) for e in days) for side in ("down", "up"))
     if not whole:
@@ -307,5 +315,6 @@ def _implied(
     )
 
 
-def _of_month(parts: Sequence[Term], unknown: Unknown) -> Term:
-    return _mean_term(parts, dict.fromkeys((t.unknown for t in parts), unknown))
+def _of_month(parts: Sequence[Term], whole: Whole) -> Term:
+    mean = _mean_term(parts, dict.fromkeys((t.unknown for t in parts), whole.unknown))
+    return mean._replace(most=whole.most)

@@ -29,8 +29,8 @@ from pipelines.domain.disclosure.months import (
     close_month,
     cut_short,
     implied_months,
-    months_over,
     stem_of,
+    whole_months,
 )
 from pipelines.domain.disclosure.pairing import Pairs
 from pipelines.domain.disclosure.probing import NO_CHANGE, Prober, Probing, attainable
@@ -173,10 +173,10 @@ class NightSystems:
             return close_month(days, months, start)
         shown = [e for e in days if e.shown and not e.statement.known_to_all]
         fixed = [e for e in shown if not e.free]
-        implied = {e.key: e for some in (shown, fixed) for e in implied_months(some, days, months)}
+        wholes = whole_months(days, months)
+        implied = {e.key: e for some in (shown, fixed) for e in implied_months(some, wholes)}
         together = Exposure([*months, *implied.values()])
-        known, over = {t.unknown for e in months for t in e.statement.terms}, months_over(days)
-        so_far = {u for u in together.unknowns if u not in known and u.start not in over}
+        so_far = {whole.unknown for given in wholes.values() for whole in given if whole.so_far}
         short = so_far | cut_short(days, together.unknowns)
         return together.asking(set(together.unknowns) - so_far, short) if short else together
 
