@@ -231,7 +231,7 @@ class _Night:
     def _causes(self, key: SystemKey, figures: Mapping[str, Shown], found: set[str]) -> dict[str, str]:
         """Say of what is withheld whether tonight's figures alone tell too much, or with earlier ones only.
 
-        That amounts move little tells nothing but by earlier months.
+        That amounts move little tells nothing but by other months, so that counts as earlier ones' doing.
         """
         if not self.has_past:
             return dict.fromkeys(sorted(found), SECONDARY)
